@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writing weir's own rows as Avro binary. A flat record only: one leaf after the other, nullable
+ * ones behind a union branch. Decoding is the avro format's (data/codec.h).
+ */
+#ifndef WEIR_DATA_AVRO_H
+#define WEIR_DATA_AVRO_H
+
+#include "base/buf.h"
+#include "data/batch.h"
+#include "data/schema.h"
+
+#define AVRO_SINGLE_OBJECT_BYTES 10
+#define AVRO_REGISTRY_BYTES 5
+
+/* C3 01 + fingerprint, little-endian. */
+void avro_frame_single_object(struct buf *b, uint64_t fingerprint);
+/* 00 + id, big-endian. */
+void avro_frame_registry(struct buf *b, uint32_t id);
+
+/* One value of type t; nullable writes the branch of ["null", T] first. A null in a field that is
+ * not nullable is a bug. */
+void avro_write(struct buf *b, const struct type *t, bool nullable, const struct value *v);
+
+/* Reads back one value written by avro_write. Bytes point into the reader's input. Sets r->failed
+ * on malformed input. */
+void avro_read(struct reader *r, const struct type *t, bool nullable, struct value *out);
+
+/* A value as text for Redis and people: shortest round-trip doubles, timestamps in ms, 0/1 for
+ * booleans, bytes base64, decimals plain, arrays JSON. Null writes nothing. */
+void value_text(struct buf *b, const struct type *t, const struct value *v);
+/* The same as JSON: text quoted, booleans true/false, non-finite doubles and null as null. */
+void value_json(struct buf *b, const struct type *t, const struct value *v);
+
+#endif
