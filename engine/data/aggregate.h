@@ -28,8 +28,9 @@ struct agg_const {
 
 /* What resolve works out for one call in a job; immutable afterwards. */
 struct agg_spec {
-	const struct aggregate *agg;
+	const struct aggregate *agg; /* set by the caller; resolve keeps it */
 	struct type arg_type;     /* of the value argument; KIND_NULL when there is none */
+	enum form form;           /* of arg_type */
 	struct type result;       /* may point into static or arena memory */
 	bool result_nullable;     /* false for count, sum, distinct … */
 	uint16_t acc_bytes;       /* multiple of 8 */
@@ -59,8 +60,10 @@ struct aggregate {
 	const char *summary;   /* one line for the reference and for check's suggestions */
 	const char *error;     /* "exact", "value within 1 %", … */
 	uint8_t nvalues;       /* 0 or 1 value arguments */
+	bool value_optional;   /* the value may be left out: count() beside count(x) */
 	uint8_t nconst_min, nconst_max;
-	/* Checks the argument's type and the constants. On failure the error says what would be
+	/* Checks the argument's type (arg is NULL when there is none) and the constants, whose
+	 * number the caller has checked. On failure the error says what would be
 	 * right ("sum needs a number, not string"); the caller adds the place. a: for types. */
 	enum status (*resolve)(struct agg_spec *s, const struct type *arg,
 		const struct agg_const *consts, uint32_t nconsts, struct arena *a,
