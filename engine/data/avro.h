@@ -26,6 +26,12 @@ void avro_write(struct buf *b, const struct type *t, bool nullable, const struct
  * on malformed input. */
 void avro_read(struct reader *r, const struct type *t, bool nullable, struct value *out);
 
+/* The next block's element count, 0 at the end; sets r->failed (and returns 0) on a count that the
+ * rest of the input cannot hold. A block's byte size, if it has one, is read and not needed. */
+int64_t avro_block(struct reader *r);
+/* Big-endian two's complement of any length to 128 bits; false if it does not fit. */
+bool avro_decimal(struct slice s, __int128 *out);
+
 /* A value as text for Redis and people: shortest round-trip doubles, timestamps in ms, 0/1 for
  * booleans, bytes base64, decimals plain, arrays JSON. Null writes nothing. */
 void value_text(struct buf *b, const struct type *t, const struct value *v);

@@ -16,7 +16,7 @@
 enum bad {
 	BAD_NONE,
 	BAD_EMPTY,          /* empty_value: null or empty value */
-	BAD_SYNTAX,         /* invalid_json, invalid_avro: not one object, not UTF-8, torn, too deep */
+	BAD_SYNTAX,         /* invalid_record: not one object, not UTF-8, torn, too deep */
 	BAD_MISSING,        /* missing_column: a required column is absent or null */
 	BAD_TYPE,           /* wrong_type: 6.5 for an int, text for a number */
 	BAD_RANGE,          /* out_of_range */

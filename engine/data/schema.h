@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "data/batch.h"
 #include "data/type.h"
 
 /* A leaf: a value that a column can hold. A record inside an array or map is not flattened: the
@@ -26,6 +27,13 @@ struct field {
 
 /* The tree, in the order of the writer's bytes. */
 enum node_kind { NODE_RECORD, NODE_UNION, NODE_ARRAY, NODE_MAP, NODE_FIXED, NODE_LEAF };
+
+/* Bounds of a schema; beyond them it is an error. A named type counts at each use. */
+#define SCHEMA_BYTES_MAX ((size_t)1 << 20)
+#define SCHEMA_DEPTH_MAX 32
+#define SCHEMA_NODES_MAX 16384
+#define SCHEMA_FIELDS_MAX 2048
+#define SCHEMA_NAME_MAX 512 /* bytes of a dotted name */
 
 struct schema_node {
 	enum node_kind kind;
@@ -56,11 +64,21 @@ struct schema {
 enum status schema_parse(struct arena *a, struct slice json, struct schema **out,
 	struct error *e);
 
+/* CRC-64-AVRO, as the Avro specification defines it. */
+uint64_t schema_crc64(struct slice canonical);
+
 /* -1 if there is no such field. */
 int schema_find(const struct schema *s, struct slice name);
 
+/* What the leaf fields at or below node are when a record lacks node: its default, or null where a
+ * null is allowed. Sets values[field]; a field that must be there is left alone and has[field]
+ * false. ST_ERR if the default does not fit its type (schema_parse has then refused it). */
+enum status schema_default(const struct schema_node *node, struct arena *a, struct value *values,
+	bool *has, struct error *e);
+
 /* Builds a flat record schema (weir's own rows) from fields: nullable ones become ["null", T]
- * with default null. name is a full name. Same lifetime rules as schema_parse. */
+ * with default null. name is a full name. A dotted field keeps its name here; in the JSON its dots
+ * are "__", as Avro's names have none. Same lifetime rules as schema_parse. */
 enum status schema_build(struct arena *a, const char *name, const struct field *fields, size_t n,
 	struct schema **out, struct error *e);
 

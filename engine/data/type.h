@@ -39,10 +39,13 @@ enum form {
 	FORM_BYTES, /* string (UTF-8), enum, bytes as they are; array and map as Avro binary */
 };
 
+#define DECIMAL_PRECISION_MAX 38 /* digits that surely fit in 128 bits */
+
 struct type {
 	enum kind kind;
 	uint8_t precision, scale;   /* decimal */
-	const struct type *element; /* array, map */
+	bool element_nullable;      /* array, map: an element is ["null", T] */
+	const struct type *element; /* array, map; NULL: of records, bytes that only a decoder reads */
 	const char *const *symbols; /* enum: NULL-terminated */
 };
 
