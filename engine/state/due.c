@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which entity is due next: a binary heap over the entities in memory, and the store's timers
+// for those that are not, read ahead in (due, entity) order. A resident entity's timer in the
+// store may be stale and is skipped. So the order of due entities is the same whatever is in
+// memory.
+#include <stdlib.h>
+
+#include "state/table_inside.h"
+
+#define COLD_CHUNK 256
+
+static int due_cmp(int64_t da, struct slice a, int64_t db, struct slice b)
+{
+	if (da != db)
+		return da < db ? -1 : 1;
+	return slice_cmp(a, b);
+}
+
+static bool due_before(const struct entry *a, const struct entry *b)
+{
+	return due_cmp(a->due, entry_entity(a), b->due, entry_entity(b)) < 0;
+}
+
+static void due_place(struct space *s, uint32_t pos, struct entry *en)
+{
+	s->due[pos] = en;
+	en->due_pos = pos;
+}
+
+static void due_up(struct space *s, uint32_t pos)
+{
+	struct entry *en = s->due[pos];
+	while (pos) {
+		uint32_t parent = (pos - 1) / 2;
+		if (!due_before(en, s->due[parent]))
+			break;
+		due_place(s, pos, s->due[parent]);
+		pos = parent;
+	}
+	due_place(s, pos, en);
+}
+
+static void due_down(struct space *s, uint32_t pos)
+{
+	struct entry *en = s->due[pos];
+	for (;;) {
+		uint32_t child = 2 * pos + 1;
+		if (child >= s->ndue)
+			break;
+		if (child + 1 < s->ndue && due_before(s->due[child + 1], s->due[child]))
+			child++;
+		if (!due_before(s->due[child], en))
+			break;
+		due_place(s, pos, s->due[child]);
+		pos = child;
+	}
+	due_place(s, pos, en);
+}
+
+void due_remove(struct space *s, struct entry *en)
+{
+	if (en->due_pos == DUE_NONE)
+		return;
+	uint32_t pos = en->due_pos;
+	struct entry *last = s->due[--s->ndue];
+	en->due_pos = DUE_NONE;
+	if (last == en)
+		return;
+	due_place(s, pos, last);
+	due_up(s, pos);
+	due_down(s, last->due_pos);
+}
+
+static void due_add(struct space *s, struct entry *en)
+{
+	if (s->ndue == s->due_cap) {
+		s->due_cap = s->due_cap ? 2 * s->due_cap : 64;
+		s->due = xrealloc(s->due, s->due_cap * sizeof(struct entry *));
+	}
+	due_place(s, s->ndue++, en);
+	due_up(s, en->due_pos);
+}
+
+void due_set(struct space *s, struct entry *en, int64_t due)
+{
+	if (due == en->due && (en->due_pos != DUE_NONE) == (due != STORE_NO_DUE))
+		return;
+	if (due == STORE_NO_DUE) {
+		due_remove(s, en);
+		en->due = due;
+		return;
+	}
+	en->due = due;
+	if (en->due_pos == DUE_NONE) {
+		due_add(s, en);
+		return;
+	}
+	due_up(s, en->due_pos);
+	due_down(s, en->due_pos);
+}
+
+static void cold_from_set(struct space *s, int64_t due, struct slice entity)
+{
+	s->cold_from_due = due;
+	s->cold_from_entity.len = 0;
+	buf_slice(&s->cold_from_entity, entity);
+}
+
+/* Brings the next chunk of cold entities that are due into memory. */
+static enum status cold_load(struct table *t, uint32_t space, int64_t upto, struct arena *a,
+	struct error *e)
+{
+	struct space *s = &t->spaces[space];
+	struct store_timer *timers = arena_alloc(a, COLD_CHUNK * sizeof *timers);
+	struct entry **load = arena_alloc(a, COLD_CHUNK * sizeof *load);
+	uint32_t n = 0, nload = 0, i;
+	if (t->conf.store->ops->timers(t->conf.store, s->conf.name, s->cold_from_due,
+		    buf_view(&s->cold_from_entity), STORE_NO_DUE, timers, COLD_CHUNK, &n, a, e))
+		return ST_ERR;
+	for (i = 0; i < n && timers[i].due <= upto; i++) {
+		uint64_t hash = entity_hash(timers[i].entity);
+		struct entry *en = space_find(s, timers[i].entity, hash);
+		if (!en) {
+			en = space_add(t, space, timers[i].entity, hash);
+			en->loading = true;
+			en->used = t->epoch;
+		}
+		if (en->loading)
+			load[nload++] = en;
+	}
+	if (entries_load(t, load, nload, a, e))
+		return ST_ERR;
+	if (i)
+		cold_from_set(s, timers[i - 1].due, timers[i - 1].entity);
+	if (i < n)
+		s->cold_next = timers[i].due;
+	else
+		s->cold_next = n < COLD_CHUNK ? STORE_NO_DUE : timers[n - 1].due;
+	return ST_OK;
+}
+
+/* Everything up to cold_from is in memory: a heap top at or before it is the smallest of all. */
+static bool cold_needed(const struct space *s, int64_t upto)
+{
+	if (s->cold_next > upto)
+		return false;
+	if (!s->ndue)
+		return true;
+	const struct entry *top = s->due[0];
+	return due_cmp(top->due, entry_entity(top), s->cold_from_due,
+		       buf_view(&s->cold_from_entity)) > 0;
+}
+
+enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entry **out,
+	struct arena *a, struct error *e)
+{
+	struct space *s = &t->spaces[space];
+	while (cold_needed(s, upto))
+		if (cold_load(t, space, upto, a, e))
+			return ST_ERR;
+	if (!s->ndue || s->due[0]->due > upto)
+		return ST_END;
+	*out = s->due[0];
+	(*out)->used = t->epoch;
+	return ST_OK;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A task's state in memory: a bounded write-back table over the store.
+ *
+ * Each entity has a committed row and, while an epoch changes it, a live copy (the overlay). A
+ * commit makes the live rows the committed ones; an abort drops them. A flush writes committed
+ * rows that the store does not have yet, sorted, with the meta record of the commit they are the
+ * state of, in the background; only clean rows are evicted. None of this shows in a result.
+ *
+ * Rows are heaps (data/heap.h) that begin with struct row_head; the rest is the operator's.
+ * Single-threaded but for the flusher, which reads frozen rows only.
+ */
+#ifndef WEIR_STATE_TABLE_H
+#define WEIR_STATE_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/heap.h"
+#include "state/store.h"
+
+/* First bytes of every row. */
+struct row_head {
+	int64_t due; /* next instant at which something happens by itself; STORE_NO_DUE */
+};
+
+struct entry;
+struct table;
+
+/* What the table must know of an operator's rows. */
+struct table_space {
+	struct slice name; /* bytes that start the keys: view and version; borrowed for life */
+	/* Rewrites a live heap without garbage or slack; arg is the operator. */
+	void (*pack)(void *arg, struct heap *h);
+	void *arg;
+};
+
+struct table_conf {
+	struct clock *clock; /* paces flushes */
+	struct store_task *store; /* NULL: memory only */
+	const struct table_space *spaces;
+	uint32_t nspaces;
+	uint64_t memory_bytes; /* of entries and rows, committed and live */
+};
+
+struct table *table_new(const struct table_conf *conf);
+void table_free(struct table *t);
+
+/* Finds or makes the entries of n entities of a space, loading missing rows from the store in
+ * one sorted read. Entries stay valid until the epoch ends. hashes: entity_hash() of each. */
+enum status table_resolve(struct table *t, uint32_t space, const struct slice *entities,
+	const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a,
+	struct error *e);
+uint64_t entity_hash(struct slice entity);
+/* Starts fetching the slot of a hash into the processor's cache. */
+void table_prefetch(const struct table *t, uint32_t space, uint64_t hash);
+
+struct slice entry_entity(const struct entry *en);
+/* The row as it stands in this epoch; NULL: the entity has no state. */
+const struct heap *entry_read(const struct entry *en);
+/* The live row for changing; a new entity's heap has len 0. */
+struct heap *entry_write(struct table *t, struct entry *en);
+/* Forgets the entity in this epoch. */
+void entry_drop(struct table *t, struct entry *en);
+/* To be called after a row's due changed (with the live row's head already set). */
+void entry_due_changed(struct table *t, struct entry *en);
+/* A pointer the operator may hang on an entry that is changed in this epoch; cleared at its
+ * end. */
+void **entry_note(struct entry *en);
+
+/* The entry with the smallest (due, entity) of the space with due <= upto. ST_END: none. */
+enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entry **out,
+	struct arena *a, struct error *e);
+
+/* Calls fn for each entry changed in this epoch, in the order of first change, packed. row NULL:
+ * forgotten. */
+enum status table_changes(struct table *t,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, const struct heap *row,
+		struct error *e),
+	void *arg, struct error *e);
+uint32_t table_changed(const struct table *t);
+uint64_t table_live_bytes(const struct table *t);
+
+/* Ends the epoch. meta: what the store must hold beside these rows (copied). */
+void table_commit(struct table *t, struct slice meta);
+void table_abort(struct table *t);
+
+/* Restoring: a committed row from the changelog (row.p NULL: forgotten), outside an epoch. */
+void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row);
+
+/* Between epochs: starts a flush if it is time (or force), collects a finished one, evicts clean
+ * rows above the budget. Waits for the flusher only when the budget cannot be kept otherwise. */
+enum status table_tidy(struct table *t, bool force, struct error *e);
+/* Waits until everything committed is in the store. */
+enum status table_flush(struct table *t, struct error *e);
+
+/* Committed rows of a space in pages, from memory and store, for rewriting the online store:
+ * *cursor starts empty and is advanced. Each entity once. ST_END after the last page. */
+enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
+	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+	void *arg, struct arena *a, struct error *e);
+
+struct table_stats {
+	uint64_t entities_in_memory, bytes, dirty_bytes, flushes, flushed_rows, evicted, loads,
+		load_hits;
+	int64_t flush_ns_max;
+};
+void table_stats(const struct table *t, struct table_stats *out);
+
+#endif

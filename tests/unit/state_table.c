@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The write-back table against a plain model: random writes, commits, aborts, drops, flushes and
+// a budget far too small for the data, over the real RocksDB store. What is read back, which
+// entity is due, and in which order, must not depend on what happens to be in memory.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "state/table.h"
+
+#define KEYS 3000
+#define STEPS 400
+
+struct row {
+	struct row_head head;
+	int64_t value;
+};
+
+struct model {
+	bool there;
+	int64_t due, value;
+};
+
+static void pack(void *arg, struct heap *h)
+{
+	(void)arg;
+	h->garbage = 0;
+}
+
+static uint64_t seed = 42;
+static uint64_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static struct slice key_of(char *out, int k)
+{
+	sprintf(out, "key-%05d", k);
+	return slice_of(out);
+}
+
+static struct table_space space;
+
+static struct table *open_table(struct store_task *task, uint64_t memory)
+{
+	space = (struct table_space){slice_of("v1:"), pack, NULL};
+	struct table_conf conf = {&clock_system, task, &space, 1, memory};
+	return table_new(&conf);
+}
+
+static void write_row(struct table *t, struct entry *en, int64_t due, int64_t value)
+{
+	struct heap *h = entry_write(t, en);
+	if (h->cap < sizeof(struct row)) {
+		h->base = xrealloc(h->base, sizeof(struct row));
+		h->cap = sizeof(struct row);
+	}
+	h->len = sizeof(struct row);
+	*(struct row *)h->base = (struct row){{due}, value};
+	entry_due_changed(t, en);
+}
+
+static void check_all(struct table *t, const struct model *m)
+{
+	struct arena a = {0};
+	struct error e;
+	char text[32];
+	for (int k = 0; k < KEYS; k++) {
+		struct slice s = key_of(text, k);
+		uint64_t h = entity_hash(s);
+		struct entry *en;
+		ck_assert_int_eq(table_resolve(t, 0, &s, &h, 1, &en, &a, &e), ST_OK);
+		const struct heap *row = entry_read(en);
+		ck_assert_int_eq(row != NULL, m[k].there);
+		if (row)
+			ck_assert_int_eq(((struct row *)row->base)->value, m[k].value);
+	}
+	arena_release(&a);
+}
+
+/* The model's smallest (due, key) at or below upto; -1. */
+static int model_due(const struct model *m, int64_t upto)
+{
+	int best = -1;
+	for (int k = 0; k < KEYS; k++)
+		if (m[k].there && m[k].due <= upto && (best < 0 || m[k].due < m[best].due))
+			best = k;
+	return best;
+}
+
+static void one_epoch(struct table *t, struct model *m, int64_t *now)
+{
+	struct arena a = {0};
+	struct error e;
+	char text[32];
+	static struct model before[KEYS];
+	memcpy(before, m, sizeof before);
+	for (int i = 0; i < 40; i++) {
+		int k = (int)(rnd() % KEYS);
+		struct slice s = key_of(text, k);
+		uint64_t h = entity_hash(s);
+		struct entry *en;
+		ck_assert_int_eq(table_resolve(t, 0, &s, &h, 1, &en, &a, &e), ST_OK);
+		if (rnd() % 10 == 0) {
+			entry_drop(t, en);
+			m[k].there = false;
+			continue;
+		}
+		m[k] = (struct model){true, *now + (int64_t)(rnd() % 5000), (int64_t)rnd()};
+		write_row(t, en, m[k].due, m[k].value);
+	}
+	*now += (int64_t)(rnd() % 200);
+	struct entry *en;
+	for (int i = 0; i < 30 && table_due(t, 0, *now, &en, &a, &e) == ST_OK; i++) {
+		int k = model_due(m, *now);
+		ck_assert_int_ge(k, 0);
+		ck_assert(slice_eq(entry_entity(en), key_of(text, k)));
+		m[k].due = *now + 1 + (int64_t)(rnd() % 5000);
+		write_row(t, en, m[k].due, m[k].value);
+	}
+	if (rnd() % 4 == 0) {
+		table_abort(t);
+		memcpy(m, before, sizeof before);
+	} else {
+		char meta[32];
+		sprintf(meta, "at %ld", (long)*now);
+		table_commit(t, slice_of(meta));
+	}
+	ck_assert_int_eq(table_tidy(t, rnd() % 3 == 0, &e), ST_OK);
+	arena_release(&a);
+}
+
+static void run(bool disk, uint64_t memory)
+{
+	static struct model m[KEYS];
+	memset(m, 0, sizeof m);
+	char dir[] = "/tmp/weir-table-XXXXXX";
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	struct store *store = NULL;
+	struct store_task *task = NULL;
+	struct error e;
+	if (disk) {
+		ck_assert_msg(!rocks_store_open(dir, 8 << 20, &store, &e), "%s", e.msg);
+		ck_assert_int_eq(store->ops->task_open(store, "job/stage/0", &task, &e), ST_OK);
+	}
+	struct table *t = open_table(task, memory);
+	int64_t now = 1000;
+	for (int i = 0; i < STEPS; i++) {
+		one_epoch(t, m, &now);
+		if (disk && i % 100 == 99) { /* a restart: everything comes back from the store */
+			ck_assert_int_eq(table_flush(t, &e), ST_OK);
+			table_free(t);
+			t = open_table(task, memory);
+		}
+	}
+	check_all(t, m);
+	struct table_stats st;
+	table_stats(t, &st);
+	if (disk)
+		ck_assert_uint_gt(st.evicted, 0);
+	table_free(t);
+	if (disk) {
+		ck_assert_int_eq(task->ops->wipe(task, &e), ST_OK);
+		t = open_table(task, memory);
+		memset(m, 0, sizeof m);
+		check_all(t, m);
+		table_free(t);
+		task->ops->task_close(task);
+		store->ops->close(store);
+	}
+	char cmd[64];
+	sprintf(cmd, "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+START_TEST(memory_only)
+{
+	run(false, 1 << 30);
+}
+END_TEST
+
+START_TEST(over_store_with_room)
+{
+	run(true, 256 << 10);
+}
+END_TEST
+
+START_TEST(over_store_squeezed)
+{
+	run(true, 20 << 10);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("table");
+	TCase *tc = tcase_create("table");
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, memory_only);
+	tcase_add_test(tc, over_store_with_room);
+	tcase_add_test(tc, over_store_squeezed);
+	suite_add_tcase(s, tc);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
