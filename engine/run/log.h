@@ -135,6 +135,9 @@ struct log_ops {
 		uint32_t max, uint32_t *n, struct error *e);
 	/* Starts fetching an owned partition (or one read beside it) at the offset. */
 	enum status (*fetch)(struct log_session *s, struct log_position at, struct error *e);
+	/* Ends what fetch() began for a partition read beside the owned ones; in revoked() it
+	 * goes together with them. Owned partitions end by themselves when they are revoked. */
+	void (*unfetch)(struct log_session *s, uint32_t topic, int32_t partition);
 	/* Moves a partition that is being fetched; records already queued are dropped. */
 	enum status (*seek)(struct log_session *s, struct log_position to, struct error *e);
 	void (*pause)(struct log_session *s, uint32_t topic, int32_t partition);
