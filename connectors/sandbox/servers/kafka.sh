@@ -72,9 +72,9 @@ END
   [ ! -e "$D/kafka/extra.properties" ] || cat "$D/kafka/extra.properties"
 }
 
-kafka_format() { # once in a sandbox's life
+kafka_format() { # once in a sandbox's life; a leading '-' would be an option
   [ -s "$D/kafka/cluster.id" ] ||
-    head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$D/kafka/cluster.id"
+    head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' | sed 's/^-/w/' >"$D/kafka/cluster.id"
   [ ! -e "$D/kafka/data/meta.properties" ] || return 0
   local JAVA
   WEIR_SANDBOX_MAKE_JSA='' kafka_java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
