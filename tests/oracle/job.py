@@ -85,57 +85,58 @@ DECODERS = {"int": ranged(-(1 << 31), (1 << 31) - 1), "long": LONG, "float": dec
 
 
 class Column:
-    """One column by dotted name: where it is in the value, its type, null allowed, default."""
+    """One column by dotted name: how to walk to it (`steps`: field name, null allowed, default), and its type."""
 
     def __init__(self, schema, name):
-        self.name, self.path = name, name.split(".")
-        self.nullable, self.default, self.has_default = False, None, False
+        self.name, self.steps = name, []
         node = schema
-        for part in self.path:
-            node = self.without_null(node)
+        for part in name.split("."):
             if not isinstance(node, dict) or node.get("type") != "record":
                 raise ExprError(f"{name}: {part} is in no record")
             field = next((f for f in node["fields"] if f["name"] == part), None)
             if field is None:
                 raise ExprError(f"no column {name}")
-            self.has_default, self.default = "default" in field, field.get("default")
-            node = field["type"]
-        node = self.without_null(node)
-        self.logical = node.get("logicalType") if isinstance(node, dict) else None
-        self.type = node["type"] if isinstance(node, dict) else node
-        self.decode = one_of(set(node["symbols"])) if self.type == "enum" else DECODERS.get(self.type)
-        if self.decode is None:
-            raise ExprError(f"column {name}: type {self.type} is not in the oracle")
+            node, nullable = self.without_null(field["type"])
+            # A column that may be null may be left out as well.
+            default = (field["default"],) if "default" in field else (None,) if nullable else ()
+            self.steps.append((part, nullable, default))
+        logical = node.get("logicalType") if isinstance(node, dict) else None
+        self.micros = logical == "timestamp-micros"
+        kind = node["type"] if isinstance(node, dict) else node
+        self.decode = one_of(set(node["symbols"])) if kind == "enum" else DECODERS.get(kind)
+        if self.decode is None or logical in ("decimal", "date", "time-millis", "time-micros"):
+            raise ExprError(f"column {name}: type {logical or kind} is not in the oracle")
 
     def without_null(self, node):
+        """(the type itself, whether null is allowed)"""
+        nullable = False
         if isinstance(node, list):
             others = [t for t in node if t != "null"]
-            self.nullable = self.nullable or len(others) < len(node)
+            nullable = len(others) < len(node)
             if len(others) != 1:
                 raise ExprError(f"column {self.name}: a union of several types is not in the oracle")
             node = others[0]
         if isinstance(node, dict) and isinstance(node.get("type"), (dict, list)):
-            return self.without_null(node["type"])
-        return node
+            node, inner = self.without_null(node["type"])
+            nullable = nullable or inner
+        return node, nullable
 
     def read(self, value):
-        for i, part in enumerate(self.path):
-            if part not in value:
-                value = self.default
-                if not self.has_default and not self.nullable:
-                    raise Dead("missing", self.name)
-                break
-            value = value[part]
-            if value is None:
-                break
-            if i + 1 < len(self.path) and not isinstance(value, dict):
+        for part, nullable, default in self.steps:
+            if not isinstance(value, dict):
                 raise Dead("type", self.name)
-        if value is None:
-            if not self.nullable:
-                raise Dead("null", self.name)
-            return None
+            if part in value:
+                value = value[part]
+            elif default:
+                value = default[0]
+            else:
+                raise Dead("missing", self.name)
+            if value is None:
+                if not nullable:
+                    raise Dead("null", self.name)
+                return None
         value = self.decode(value, self.name)
-        return value // 1000 if self.logical == "timestamp-micros" else value
+        return value // 1000 if self.micros else value
 
 
 ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.I)

@@ -25,7 +25,8 @@ Record = collections.namedtuple("Record", "partition offset timestamp value")
 Moved = collections.namedtuple("Moved", "partition offset entity columns event_time known_at source_partition "
                                         "source_offset source_stream_time")
 
-# An on-time event. `index` is its place among all records of its input partition.
+# An on-time event. `index` is its place among those of its input partition. (Late and dead records are not
+# counted: whether they let due rows through as well is left open, and this is the slower reading.)
 Event = collections.namedtuple("Event", "index time known_at partition offset stream_time columns")
 
 # One offline row. `due` is the index of the record that made an expiry row due when no event of its own
@@ -45,10 +46,10 @@ class Partition:
         if self.stream_time is None or time > self.stream_time:
             self.stream_time = time
             self.steps.append(time)
-            self.step_at.append(self.records)
+            self.step_at.append(len(self.events))
 
     def due_at(self, instant):
-        """Index of the first record after which stream time had reached the instant."""
+        """Index of the first event after which stream time had reached the instant."""
         return self.step_at[bisect.bisect_left(self.steps, instant)]
 
 
@@ -66,7 +67,7 @@ def read_source(source, records):
             else:
                 part.move(time)
                 known_at = time if record.timestamp is None else record.timestamp
-                part.events.append(Event(part.records, time, known_at, record.partition, record.offset,
+                part.events.append(Event(len(part.events), time, known_at, record.partition, record.offset,
                                          part.stream_time, columns))
         except Dead as dead:
             part.dead.append((record.offset, dead))
@@ -80,7 +81,7 @@ def read_moved(records):
     for record in records:
         part = partitions.setdefault(record.partition, Partition(record.partition))
         part.move(record.event_time)
-        part.events.append(Event(part.records, record.event_time, record.known_at, record.source_partition,
+        part.events.append(Event(len(part.events), record.event_time, record.known_at, record.source_partition,
                                  record.source_offset, part.stream_time, record.columns))
         part.records += 1
     return partitions
@@ -280,8 +281,8 @@ class ViewRun:
         return entity, state.part.number, state.rows
 
     def drained_at(self, number):
-        """The last record of the partition after which no due row can have been waiting. A row that became
-        due after it may be missing at the end. Call it when rows() is exhausted."""
+        """Index of the last event of the partition after which no due row can have been waiting. A row that
+        became due after it may be missing at the end. Call it when rows() is exhausted."""
         waiting, previous, drained = 0, -1, -1
         for index, rows in sorted(self.due[number].items()):
             waiting = max(0, waiting - self.burst * (index - previous))
@@ -289,5 +290,5 @@ class ViewRun:
                 drained = index - 1
             waiting += rows
             previous = index
-        total = self.partitions[number].records
+        total = len(self.partitions[number].events)
         return total - 1 if waiting <= self.burst * (total - previous) else drained
