@@ -509,8 +509,8 @@ enum status schema_parse(
 	if (text.len > SCHEMA_BYTES_MAX)
 		return error_set(e, ERR_USER, 0, "schema: above %zu bytes", SCHEMA_BYTES_MAX);
 	json_error_t at;
-	json_t *json = json_loadb(
-	        (const char *)text.p, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
+	json_t *json = json_loadb((const char *)text.p, text.len,
+	        JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
 	if (!json)
 		return error_set(e, ERR_USER, 0, "schema: line %d, column %d: %s", at.line,
 		        at.column, at.text);
