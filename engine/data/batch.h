@@ -44,11 +44,11 @@ struct value {
 };
 
 /* A change's kind: append-only topics only insert. */
-enum op { OP_INSERT, OP_UPDATE_BEFORE, OP_UPDATE_AFTER, OP_DELETE };
+enum change { OP_INSERT, OP_UPDATE_BEFORE, OP_UPDATE_AFTER, OP_DELETE };
 
 struct batch {
 	uint32_t n;
-	uint8_t *op;             /* enum op */
+	uint8_t *op;             /* enum change */
 	int64_t *event_time;     /* ms since the epoch */
 	int64_t *known_at;       /* Kafka timestamp of the source record, ms */
 	int32_t *src_partition;  /* of the source topic, also behind a repartition */

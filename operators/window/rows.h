@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A view's rows on their way out: collected as columns, so that features made of features are
+ * computed a batch at a time, then encoded once and appended to the offline topic. Each entity's
+ * last row of the epoch is remembered for the online store.
+ */
+#ifndef WEIR_OPERATORS_WINDOW_ROWS_H
+#define WEIR_OPERATORS_WINDOW_ROWS_H
+
+#include "operators/window/layout.h"
+#include "run/operator.h"
+
+#define ROWS_MAX BATCH_ROWS_MAX
+
+/* The last row of an entity in this epoch; hangs on its entry. */
+struct last_row {
+	int64_t event_time, known_at;
+	uint32_t len, cap;
+	uint8_t *features;
+};
+
+struct rows {
+	const struct op_conf *conf;
+	const struct layout *layout;
+	const struct view_plan *plan;
+	struct column *calls; /* per call */
+	int64_t *event_time, *known_at, *src_offset;
+	int32_t *src_partition; /* below 0: an expiry row */
+	struct entry **entries;
+	uint32_t n;
+	struct arena arena;       /* texts of results, programs' columns */
+	struct arena epoch;       /* last rows */
+	struct arena fixed;       /* the columns above */
+	struct buf key, value;
+	struct op_counts *counts;
+};
+
+struct row_cause {
+	int64_t event_time, known_at;
+	int32_t src_partition; /* -1: time passed */
+	int64_t src_offset;
+};
+
+void rows_init(struct rows *r, const struct op_conf *conf, const struct layout *l,
+	struct op_counts *counts);
+void rows_release(struct rows *r);
+/* Adds the entity's values as they stand. Sends the rows when full. */
+enum status rows_add(struct rows *r, struct entry *en, const struct heap *h,
+	const struct row_cause *cause, struct error *e);
+/* Computes, encodes and appends what was collected. */
+enum status rows_send(struct rows *r, struct error *e);
+/* Avro bytes of the features of a state row, into a. */
+struct slice rows_features(struct rows *r, const struct heap *h, struct arena *a);
+
+#endif
