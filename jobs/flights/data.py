@@ -131,11 +131,15 @@ class Zones:
         return standard + HOUR if summer and SUMMER_FROM <= utc + standard < SUMMER_TO else standard
 
     def next_local(self, airport, earliest, hhmm):
-        """First instant (UTC) at or after `earliest` at which the airport's clock shows hhmm."""
+        """First instant (UTC) at or after `earliest` at which the airport's clock shows hhmm.
+
+        A clock time that the start of summer time skips is read as standard time (one flight: 2:03 on 10 March).
+        """
         offset = self.offset(airport, earliest)
         clock = (hhmm // 100 * 60 + hhmm % 100) * MINUTE
         found = earliest + (clock - earliest - offset) % DAY
-        return found + offset - self.offset(airport, found)
+        shifted = found + offset - self.offset(airport, found)
+        return shifted if shifted >= earliest else found
 
 
 @functools.lru_cache(maxsize=None)

@@ -139,7 +139,8 @@ class Column:
         return value // 1000 if self.micros else value
 
 
-ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.I)
+ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
+                 r"\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.I)
 
 
 def iso_ms(text, name):

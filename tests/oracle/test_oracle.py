@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the oracle itself: cases computed by hand, and a slow, literal, record-by-record model of the
 design that must agree with it on random streams."""
+import contextlib
 import json
 import os
 import random
@@ -516,6 +517,53 @@ class Comparing(unittest.TestCase):
 
     def test_entities_as_in_redis(self):
         self.assertEqual(comparing.value_of(("a:b", 3, True, "50%|")), "a%3Ab:3:1:50%25%7C")
+
+
+class CommandLine(unittest.TestCase):
+    """The whole way, with files: a source of two partitions, one view in place and one repartitioned."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.write("e.avsc", [json.dumps(SCHEMA)])
+        self.write("job.yaml", [json.dumps({
+            "job": "t", "sources": {"e": {"topic": "e", "format": "json", "schema": "e.avsc", "time": "at", "key": "user",
+                                          "lateness": "10m"}},
+            "views": {"own": {"entity": ["user"], "from": "e", "features": {"c": "count() over 1h"}},
+                      "by_n": {"entity": ["n"], "from": "e", "where": "n > 0", "features": {"s": "sum(x)"}}}})])
+        events = [(0, 0, "a", 1), (1, 0, "b", 1), (0, 1, "a", 2), (1, 1, "b", 0), (0, 2, "a", None)]
+        self.write("events", [json.dumps({"source": "e", "partition": p, "offset": o, "timestamp": o, "key": u, "value": {
+            "at": o, "user": u, "n": n, "x": 1}}) for p, o, u, n in events])
+        self.moved = [{"source": "e", "by": ["n"], "partition": 0, "offset": i, "entity": [n], "columns": {"x": 1.0},
+                       "event_time": o, "known_at": o, "source_partition": p, "source_offset": o, "source_stream_time": o}
+                      for i, (p, o, n) in enumerate([(1, 0, 1), (0, 0, 1), (0, 1, 2)])]
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name, lines):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
+
+    def oracle(self, *extra):
+        self.write("moved", [json.dumps(row) for row in self.moved])
+        with open(os.devnull, "w", encoding="utf-8") as nothing, \
+                contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+            return oracle.main([self.path("job.yaml"), "--events", self.path("events"), *extra])
+
+    def test_repartition(self):
+        moved = ("--repartition", self.path("moved"))
+        self.assertEqual(self.oracle(), 2)
+        self.assertEqual(self.oracle("--view", "own"), 0)
+        self.assertEqual(self.oracle(*moved, "--out", self.path("rows")), 0)
+        with open(self.path("rows"), encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        self.assertEqual([(r["n"], r["source_partition"], r["source_offset"], r["s"]) for r in rows if r["view"] == "by_n"],
+                         [(1, 1, 0, 1.0), (1, 0, 0, 2.0), (2, 0, 1, 1.0)])
+        self.assertEqual(self.oracle(*moved, "--rows", self.path("rows")), 0)
+        self.assertEqual(self.oracle(*moved, "--rows", self.path("rows"), "--processes", "2"), 0)
+        del self.moved[1]
+        self.assertEqual(self.oracle(*moved), 1)
 
 
 if __name__ == "__main__":
