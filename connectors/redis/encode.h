@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Committed rows to the bytes of FCALLs, many rows a call, a call small enough to hold Redis up
+ * for a millisecond or two. Knows nothing of connections.
+ */
+#ifndef WEIR_CONNECTORS_REDIS_ENCODE_H
+#define WEIR_CONNECTORS_REDIS_ENCODE_H
+
+#include "run/online_task.h"
+#include "run/online_view.h"
+
+#define CALL_ROWS_MAX 256
+#define CALL_BYTES_MAX (128 * 1024) /* a single row may be longer */
+
+/* One encoded call; a list by next. */
+struct call {
+	struct call *next;
+	struct online_task *task;
+	uint64_t seq;
+	uint32_t nrows;
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* A view with what is the same in each of its rows. */
+struct encode_view {
+	const struct online_view *view;
+	struct slice key;    /* "<prefix>:<view>:<version>:" */
+	struct slice *names; /* per feature "$4\r\nname\r\n" */
+};
+void encode_view_init(struct encode_view *ev, const struct online_view *v, const char *prefix,
+        struct arena *a);
+
+/* Buffers for one thread at a time, used again and again. */
+struct encoder {
+	struct encoder *next;
+	struct buf keys, args, text;
+	uint32_t nkeys, nargs;
+};
+struct encoder *encoder_new(void);
+void encoder_free(struct encoder *c);
+
+struct encode_epoch {
+	const struct online_epoch *epoch;
+	const struct online_step *step;
+	const struct encode_view *const *views; /* by number */
+	struct online_task *task;
+	const char *record_key;
+	size_t room; /* give up above so many bytes */
+};
+/* The epoch's calls in order, oldest first, at least one; NULL: more than room. */
+struct call *encode_calls(struct encoder *c, const struct encode_epoch *in, struct call **last,
+        size_t *bytes, uint32_t *ncalls);
+void calls_free(struct call *list);
+
+#endif
