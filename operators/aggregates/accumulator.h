@@ -53,7 +53,8 @@ static inline int form_cmp(enum form f, const struct value *a, const struct valu
 	case FORM_BYTES:
 		break;
 	}
-	return slice_cmp(a->bytes, b->bytes);
+	int c = slice_cmp(a->bytes, b->bytes);
+	return (c > 0) - (c < 0);
 }
 
 /* The blob at blob_off gets the content of another blob of the same heap. */

@@ -86,7 +86,7 @@ static void avg_result(const struct agg_spec *s, const struct heap *h, uint32_t 
 		return;
 	}
 	if (s->form == FORM_F64) {
-		result_f64(neumaier_total(&acc->real) / (double)acc->count, out, n);
+		result_f64(neumaier_mean(&acc->real, (double)acc->count), out, n);
 		return;
 	}
 	double mean = limbs_mean(acc->limbs, avg_limbs(s), acc->count);

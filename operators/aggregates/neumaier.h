@@ -31,4 +31,11 @@ static inline double neumaier_total(const struct neumaier *s)
 	return s->sum + s->lost;
 }
 
+/* The total divided by a count, rounded about once: a constant's mean is the constant. */
+static inline double neumaier_mean(const struct neumaier *s, double count)
+{
+	double mean = s->sum / count;
+	return mean + (fma(-mean, count, s->sum) + s->lost) / count;
+}
+
 #endif
