@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Membership and consuming. What is owned (the group says so) and what is assigned (librdkafka
+// fetches it) are two things here: on assignment librdkafka is given an empty list, restore
+// runs while polling goes on, and fetch() assigns the partition with its offset.
+//
+// Invariants
+// - Exactly one incremental_assign or incremental_unassign per rebalance callback, naming only
+//   what is assigned: librdkafka refuses others, and then the group would wait for ever.
+// - incremental_unassign is called only there: elsewhere it would end a revocation that the
+//   worker has not been told of. Moving a partition is a seek.
+// - unassign is followed by settle(), so that no fetcher is still stopping when the callback
+//   ends: to stop one twice is an assertion in librdkafka, to seek one is an error.
+// - librdkafka delivers no record fetched before a seek or unassign (it bumps the partition's
+//   version in that very call); those already in this poll's batch are dropped by drop_moved().
+// - A record below the partition's floor is never shown: pausing, which librdkafka also does by
+//   itself around a rebalance, can race with a delivery and deliver that record again.
+//
+// It never commits offsets: they go with the transaction.
+#include "session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define COMMITTED_MS 2000 /* one try; the caller fences a stalled owner after 3 s */
+#define SEEK_MS 10000
+
+static rd_kafka_t *rk(struct log_session *s)
+{
+	return s->consumer.rk;
+}
+
+static rd_kafka_topic_partition_list_t *one(const struct part *p, int64_t offset)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(list, p->topic->name, p->partition)->offset = offset;
+	return list;
+}
+
+/* Returns once the fetchers that an unassign told to stop have stopped. Both questions and the
+ * stopping go through the main thread's one queue, in order: when the first is answered the
+ * stops have been carried out and their replies queued, when the second is, these are handled.
+ */
+static void settle(struct log_session *s)
+{
+	rd_kafka_rebalance_protocol(rk(s));
+	rd_kafka_rebalance_protocol(rk(s));
+}
+
+static void moved(struct log_session *s, struct part *p, int64_t floor)
+{
+	p->floor = floor;
+	p->moved = s->polls;
+	p->moved_at = s->batch.n;
+}
+
+// ---- rebalance ----
+
+static uint32_t positions(struct log_session *s, const rd_kafka_topic_partition_list_t *list,
+        struct log_position *out)
+{
+	for (int i = 0; i < list->cnt; i++)
+		out[i] = (struct log_position){session_topic_number(s, list->elems[i].topic),
+		        list->elems[i].partition, LOG_OFFSET_NONE};
+	return (uint32_t)list->cnt;
+}
+
+static void check_assign(struct log_session *s, rd_kafka_error_t *error, const char *what)
+{
+	if (!error)
+		return;
+	/* Every case known is closed by the table; what is left is a client that is closing. */
+	LOG_WARN("kafka", "%s: %s: %s", s->consumer.name, what, rd_kafka_error_string(error));
+	rd_kafka_error_destroy(error);
+}
+
+static void on_assign(struct log_session *s, const struct log_position *pos, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		session_part(s, pos[i].topic, pos[i].partition)->owned = true;
+	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+	check_assign(s, rd_kafka_incremental_assign(rk(s), none), "assigning");
+	rd_kafka_topic_partition_list_destroy(none);
+	if (n && s->events.assigned)
+		s->events.assigned(s->events.arg, pos, n);
+}
+
+/* Everything assigned that is neither owned nor read beside: revoked, or ended by unfetch. */
+static rd_kafka_topic_partition_list_t *leaving(struct log_session *s)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+	for (uint32_t t = 0; t < s->ntopics; t++) {
+		struct topic *topic = s->topics[t];
+		for (int32_t i = 0; i < topic->nparts; i++) {
+			struct part *p = topic->parts[i];
+			if (!p || !p->assigned || !p->ending)
+				continue;
+			consume_resume(s, t, i); /* the flag would outlive the assignment */
+			rd_kafka_topic_partition_list_add(list, topic->name, i);
+			p->assigned = p->ending = false;
+			moved(s, p, INT64_MAX);
+		}
+	}
+	return list;
+}
+
+static void on_revoke(struct log_session *s, const struct log_position *pos, uint32_t n)
+{
+	bool lost = s->lost || rd_kafka_assignment_lost(rk(s));
+	s->lost = false;
+	if (lost)
+		atomic_fetch_add(&s->losses, 1);
+	if (n && s->events.revoked)
+		s->events.revoked(s->events.arg, pos, n, lost);
+	for (uint32_t i = 0; i < n; i++) {
+		struct part *p = session_part(s, pos[i].topic, pos[i].partition);
+		p->owned = false;
+		p->ending = p->assigned;
+	}
+	rd_kafka_topic_partition_list_t *list = leaving(s);
+	check_assign(s, rd_kafka_incremental_unassign(rk(s), list), "unassigning");
+	if (list->cnt)
+		settle(s);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void on_rebalance(rd_kafka_t *h, rd_kafka_resp_err_t err,
+        rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+	(void)h;
+	struct log_session *s = ((struct client *)opaque)->owner;
+	atomic_fetch_add(&s->rebalances, 1);
+	struct log_position *pos = xcalloc((size_t)list->cnt + 1, sizeof *pos);
+	uint32_t n = positions(s, list, pos);
+	LOG_DEBUG("kafka", "%s: %s of %u partitions", s->consumer.name, rd_kafka_err2name(err),
+	        n);
+	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+		on_assign(s, pos, n);
+	else
+		on_revoke(s, pos, n);
+	free(pos);
+}
+
+// ---- open, close ----
+
+static void callbacks(struct client *c, rd_kafka_conf_t *conf)
+{
+	(void)c;
+	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+}
+
+static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
+static enum status open_client(struct log_session *s, struct error *e)
+{
+	char kb[24], fetch[24], messages[24], part[24];
+	uint64_t share = s->memory_bytes / 4;
+	/* While a poll serves the queue librdkafka sees it empty and may fetch once more. */
+	snprintf(kb, sizeof kb, "%" PRIu64, clamp(share / 2 / 1024, 1024, 1u << 20));
+	snprintf(fetch, sizeof fetch, "%" PRIu64,
+	        clamp(share / 2, KAFKA_MESSAGE_BYTES_MAX, 32u << 20));
+	snprintf(part, sizeof part, "%" PRIu64, clamp(share / 4, 256u << 10, 4u << 20));
+	/* Queued messages cost some 500 bytes each beside their own. */
+	snprintf(messages, sizeof messages, "%" PRIu64, clamp(share / 1024, 1000, 1000000));
+	const char *settings[] = {"group.id", s->group, "client.id",
+	        s->client_id ? s->client_id : s->broker->client_id, "group.protocol", "classic",
+	        "partition.assignment.strategy", "cooperative-sticky", "enable.auto.commit",
+	        "false", "enable.auto.offset.store", "false", "auto.offset.reset", "error",
+	        "isolation.level", "read_committed", "session.timeout.ms", "10000",
+	        "heartbeat.interval.ms", "3000", "max.poll.interval.ms", "300000",
+	        "queued.max.messages.kbytes", kb, "queued.min.messages", messages,
+	        "fetch.max.bytes", fetch, "fetch.message.max.bytes", part, "fetch.wait.max.ms",
+	        "100", "fetch.queue.backoff.ms", "2", "fetch.error.backoff.ms", "100",
+	        "check.crcs", "true", s->instance_id ? "group.instance.id" : NULL,
+	        s->instance_id, NULL};
+	return client_open(&s->consumer, RD_KAFKA_CONSUMER, settings, callbacks, e);
+}
+
+enum status consume_open(struct log_session *s, const char *const *subscribe, struct error *e)
+{
+	if (open_client(s, e) != ST_OK)
+		return ST_ERR;
+	rd_kafka_poll_set_consumer(rk(s));
+	s->queue = rd_kafka_queue_get_consumer(rk(s));
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+	for (uint32_t i = 0; subscribe && subscribe[i]; i++) {
+		session_topic_number(s, subscribe[i]);
+		rd_kafka_topic_partition_list_add(list, subscribe[i], RD_KAFKA_PARTITION_UA);
+	}
+	rd_kafka_resp_err_t err = list->cnt ? rd_kafka_subscribe(rk(s), list) : 0;
+	rd_kafka_topic_partition_list_destroy(list);
+	if (err)
+		return client_error(&s->consumer, e, err, NULL, "subscribing");
+	return ST_OK;
+}
+
+void consume_close(struct log_session *s)
+{
+	if (s->queue)
+		rd_kafka_queue_destroy(s->queue);
+	s->queue = NULL;
+	if (rk(s))
+		rd_kafka_consumer_close(rk(s)); /* calls on_rebalance for what is owned */
+	for (uint32_t t = 0; t < s->ntopics; t++)
+		if (s->topics[t]->consumed)
+			rd_kafka_topic_destroy(s->topics[t]->consumed);
+	client_close(&s->consumer);
+}
+
+// ---- poll ----
+
+static const struct topic *topic_of(struct log_session *s, const rd_kafka_topic_t *h)
+{
+	if (s->last && s->last->consumed == h)
+		return s->last;
+	for (uint32_t i = 0; i < s->ntopics; i++)
+		if (s->topics[i]->consumed == h)
+			return s->last = s->topics[i];
+	return NULL;
+}
+
+static void note(struct log_session *s, bool for_ever)
+{
+	s->noted = true;
+	s->failed = s->failed || for_ever;
+}
+
+static void on_failure(struct log_session *s, const rd_kafka_message_t *m)
+{
+	const char *why = rd_kafka_message_errstr(m);
+	const char *name = m->rkt ? rd_kafka_topic_name(m->rkt) : "";
+	if (s->failed)
+		return;
+	switch (m->err) {
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED: /* the lost assignment follows */
+		return;
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+	case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
+		error_set(&s->pending, ERR_FATAL, m->err,
+		        "the input was truncated: %s[%" PRId32 "] does not have offset %" PRId64
+		        " any more (%s)",
+		        name, m->partition, m->offset, why);
+		break;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: /* may yet be created */
+		error_set(&s->pending, ERR_RETRIABLE, m->err, "%s%s%s", name, *name ? ": " : "",
+		        why);
+		break;
+	default:
+		client_error(&s->consumer, &s->pending, m->err, why, "consuming%s%s",
+		        *name ? " " : "", name);
+	}
+	note(s, s->pending.class == ERR_FATAL);
+}
+
+static void on_message(rd_kafka_message_t *m, void *arg)
+{
+	struct log_session *s = arg;
+	if (s->failed)
+		return; /* the next poll says so; rebalances go on */
+	if (m->err) {
+		on_failure(s, m);
+		rd_kafka_yield(rk(s));
+		return;
+	}
+	const struct topic *t = topic_of(s, m->rkt);
+	struct part *p = t && m->partition < t->nparts ? t->parts[m->partition] : NULL;
+	if (!p || !p->assigned || p->ending || m->offset < p->floor) {
+		atomic_fetch_add_explicit(&s->stale, 1, memory_order_relaxed);
+		return;
+	}
+	p->floor = m->offset + 1;
+	if (batch_add(&s->batch, t->number, m))
+		rd_kafka_yield(rk(s));
+}
+
+/* Takes out the records of partitions that were moved or taken away after they were added. */
+static void drop_moved(struct log_session *s)
+{
+	struct batch *b = &s->batch;
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct log_record *r = &b->out[i];
+		const struct part *p = session_part(s, r->topic, r->partition);
+		if (p->moved == s->polls && i < p->moved_at)
+			continue;
+		b->out[kept++] = *r;
+	}
+	atomic_fetch_add(&s->stale, b->n - kept);
+	b->n = kept;
+}
+
+static enum status poll_failure(struct log_session *s, struct error *e)
+{
+	char why[300];
+	rd_kafka_resp_err_t err = rd_kafka_fatal_error(rk(s), why, sizeof why);
+	if (err && !s->failed) {
+		error_set(&s->pending, ERR_FATAL, err,
+		        err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
+		                ? "another engine uses group.instance.id of %s: %s"
+		                : "consumer of %s: %s",
+		        s->group, why);
+		note(s, true);
+	}
+	if (!s->noted && client_all_down(&s->consumer)) {
+		client_error(&s->consumer, &s->pending, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+		        NULL, "consuming");
+		note(s, false);
+	}
+	if (!s->noted)
+		return ST_OK;
+	s->noted = s->failed;
+	if (e)
+		*e = s->pending;
+	return ST_ERR;
+}
+
+enum status consume_poll(struct log_session *s, int timeout_ms, struct log_record *out,
+        uint32_t max, uint32_t *n, struct error *e)
+{
+	s->polls++;
+	batch_begin(&s->batch, out, max);
+	unsigned long long before = atomic_load(&s->rebalances);
+	INVARIANT(max > 0);
+	rd_kafka_consume_callback_queue(s->queue, timeout_ms, on_message, s);
+	if (atomic_load(&s->rebalances) != before)
+		drop_moved(s);
+	*n = s->batch.n;
+	if (*n == 0)
+		return poll_failure(s, e);
+	atomic_fetch_add_explicit(&s->records, *n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->bytes, s->batch.bytes, memory_order_relaxed);
+	return ST_OK;
+}
+
+// ---- partitions ----
+
+static enum status begin_fetch(
+        struct log_session *s, struct part *p, int64_t at, struct error *e)
+{
+	if (!p->topic->consumed)
+		p->topic->consumed = rd_kafka_topic_new(rk(s), p->topic->name, NULL);
+	rd_kafka_topic_partition_list_t *list = one(p, at);
+	rd_kafka_error_t *error = rd_kafka_incremental_assign(rk(s), list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error)
+		return client_error_take(&s->consumer, e, error, "fetching %s[%" PRId32 "]",
+		        p->topic->name, p->partition);
+	p->assigned = true;
+	moved(s, p, at);
+	return ST_OK;
+}
+
+enum status consume_fetch(struct log_session *s, struct log_position at, struct error *e)
+{
+	INVARIANT(at.offset >= 0); /* librdkafka's -1 is the end of the partition */
+	struct part *p = session_part(s, at.topic, at.partition);
+	if (p->assigned) {
+		bool ended = p->ending;
+		p->ending = false;
+		if (consume_seek(s, at, e) != ST_OK)
+			return ST_ERR;
+		if (ended)
+			consume_resume(s, at.topic, at.partition);
+		return ST_OK;
+	}
+	/* Assigning makes librdkafka forget that the assignment was lost; the revocation is
+	 * still to come and must say so. */
+	if (rd_kafka_assignment_lost(rk(s))) {
+		s->lost = true;
+		return error_set(e, ERR_RETRIABLE, 0, "fetching %s[%" PRId32 "]: %s",
+		        p->topic->name, p->partition, "the assignment was lost");
+	}
+	return begin_fetch(s, p, at.offset, e);
+}
+
+void consume_unfetch(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	struct part *p = session_part(s, topic, partition);
+	if (!p->assigned || p->ending)
+		return;
+	/* Leaves with the next revocation; until then it is held, and shows nothing. */
+	consume_pause(s, topic, partition);
+	p->ending = true;
+	moved(s, p, INT64_MAX);
+}
+
+enum status consume_seek(struct log_session *s, struct log_position to, struct error *e)
+{
+	struct part *p = session_part(s, to.topic, to.partition);
+	INVARIANT(to.offset >= 0 && p->assigned);
+	rd_kafka_topic_partition_list_t *list = one(p, to.offset);
+	rd_kafka_error_t *error = rd_kafka_seek_partitions(rk(s), list, SEEK_MS);
+	rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : list->elems[0].err;
+	if (error)
+		rd_kafka_error_destroy(error);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (err) {
+		/* Where it would go on is not known: that must not be retried blindly. */
+		client_error(&s->consumer, e, err, NULL, "seeking %s[%" PRId32 "] to %" PRId64,
+		        p->topic->name, p->partition, to.offset);
+		if (e)
+			e->class = ERR_FATAL;
+		return ST_ERR;
+	}
+	moved(s, p, to.offset);
+	return ST_OK;
+}
+
+static void pause_resume(struct log_session *s, uint32_t topic, int32_t partition, bool pause)
+{
+	struct part *p = session_part(s, topic, partition);
+	/* Only what is paused may be resumed: it makes librdkafka fetch again from its
+	 * position. */
+	if (!p->assigned || p->paused == pause)
+		return;
+	rd_kafka_topic_partition_list_t *list = one(p, 0);
+	rd_kafka_resp_err_t err = pause ? rd_kafka_pause_partitions(rk(s), list)
+	                                : rd_kafka_resume_partitions(rk(s), list);
+	if (!err)
+		err = list->elems[0].err;
+	rd_kafka_topic_partition_list_destroy(list);
+	if (err)
+		LOG_WARN("kafka", "%s: %s %s[%" PRId32 "]: %s", s->consumer.name,
+		        pause ? "pausing" : "resuming", p->topic->name, partition,
+		        rd_kafka_err2str(err));
+	else
+		p->paused = pause;
+}
+
+void consume_pause(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	pause_resume(s, topic, partition, true);
+}
+
+void consume_resume(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	pause_resume(s, topic, partition, false);
+}
+
+enum status consume_committed(
+        struct log_session *s, struct log_position *pos, uint32_t n, struct error *e)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+	for (uint32_t i = 0; i < n; i++)
+		rd_kafka_topic_partition_list_add(
+		        list, session_topic(s, pos[i].topic)->name, pos[i].partition);
+	/* Stable offsets only, because the handle is read_committed. */
+	rd_kafka_resp_err_t err = rd_kafka_committed(rk(s), list, COMMITTED_MS);
+	int at = 0;
+	for (int i = 0; i < list->cnt && !err; i++) {
+		err = list->elems[i].err;
+		at = i;
+		int64_t offset = list->elems[i].offset;
+		pos[i].offset = offset >= 0 ? offset : LOG_OFFSET_NONE;
+	}
+	if (err)
+		client_error(&s->consumer, e, err, NULL, "committed offset of %s[%" PRId32 "]",
+		        n ? list->elems[at].topic : "", n ? list->elems[at].partition : 0);
+	else
+		client_ok(&s->consumer);
+	rd_kafka_topic_partition_list_destroy(list);
+	return err ? ST_ERR : ST_OK;
+}
+
+int64_t consume_high_watermark(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	int64_t low = -1, high = -1;
+	if (rd_kafka_get_watermark_offsets(
+	            rk(s), session_topic(s, topic)->name, partition, &low, &high))
+		return -1;
+	return high >= 0 ? high : -1;
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The transactional producer of a session: each step of the transaction as one call, each
+// failure with what it means for the epoch. The order of the calls is run/commit.c's.
+//
+// Ambiguity (I5): the interceptor sees every request of the transaction's protocol end, before
+// its answer is read. err is 0 when an answer came, whatever it says; it is set when none will:
+// the connection broke, the request timed out in flight or before it was sent, or the answer
+// could not be parsed. Any of these counts, and stays for the handle's life. Two ends are not
+// counted: the handle's own destruction, and a request the broker's version does not know.
+//
+// Classes: before commit_transaction was called the epoch cannot have committed, so whatever a
+// retry inside librdkafka did not heal is ERR_ABORT; fencing by another engine is ERR_FATAL.
+// Afterwards everything but OK is ERR_UNKNOWN.
+#include "session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define INIT_MS 5000    /* one producer_init; the caller calls again */
+#define INIT_TRIES 3    /* handles, when initialising itself was ambiguous */
+#define SERVE_EVERY 256 /* appends between two servings of delivery reports */
+#define ROOM_WAIT_MS 10 /* one wait for room in a full queue */
+#define FLUSH_MS 10000  /* above message.timeout.ms: every record has its report by then */
+#define OFFSETS_MS 8000 /* send_offsets, librdkafka's own retries included */
+#define HEADERS_MAX 32
+
+enum {
+	API_INIT_PRODUCER_ID = 22,
+	API_ADD_PARTITIONS = 24,
+	API_ADD_OFFSETS = 25,
+	API_END_TXN = 26,
+	API_TXN_OFFSET_COMMIT = 28
+};
+
+// ---- ambiguity ----
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *h, int fd, const char *broker, int32_t id,
+        int16_t api, int16_t version, int32_t corrid, size_t size, int64_t rtt,
+        rd_kafka_resp_err_t err, void *opaque)
+{
+	(void)h, (void)fd, (void)broker, (void)id, (void)version, (void)corrid;
+	(void)size, (void)rtt;
+	struct client *c = opaque;
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR__DESTROY ||
+	        err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	switch (api) {
+	case API_INIT_PRODUCER_ID:
+	case API_ADD_PARTITIONS:
+	case API_ADD_OFFSETS:
+	case API_END_TXN:
+	case API_TXN_OFFSET_COMMIT:
+		atomic_store(&c->ambiguous, true);
+		break;
+	default:
+		break;
+	}
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(
+        rd_kafka_t *h, const rd_kafka_conf_t *conf, void *opaque, char *why, size_t size)
+{
+	(void)conf, (void)why, (void)size;
+	return rd_kafka_interceptor_add_on_response_received(h, "weir", on_response, opaque);
+}
+
+bool producer_ambiguous(struct log_session *s)
+{
+	return atomic_load(&s->producer.ambiguous);
+}
+
+// ---- delivery reports ----
+
+static void on_delivered(rd_kafka_t *h, const rd_kafka_message_t *m, void *opaque)
+{
+	(void)h;
+	struct part *p = m->_private;
+	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		if (m->offset >= p->delivered)
+			p->delivered = m->offset + 1;
+		return;
+	}
+	struct log_session *s = ((struct client *)opaque)->owner;
+	if (s->nfailed++ == 0) {
+		s->failure = m->err;
+		s->failed_at = p;
+	}
+}
+
+int64_t producer_delivered(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	return session_part(s, topic, partition)->delivered;
+}
+
+// ---- the handle ----
+
+static void callbacks(struct client *c, rd_kafka_conf_t *conf)
+{
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
+	rd_kafka_conf_interceptor_add_on_new(conf, "weir", on_new, c);
+}
+
+static enum status open_handle(struct client *c, const char *transactional_id,
+        const char *client_id, uint64_t queue_bytes, struct error *e)
+{
+	char kb[24], messages[24];
+	uint64_t queue = queue_bytes / 1024;
+	snprintf(kb, sizeof kb, "%" PRIu64,
+	        queue < 1024       ? 1024
+	        : queue > 1u << 20 ? 1u << 20
+	                           : queue);
+	/* A queued record costs some 300 bytes beside its own. */
+	uint64_t count = queue_bytes / 256;
+	snprintf(messages, sizeof messages, "%" PRIu64,
+	        count < 4096      ? 4096
+	        : count > 1000000 ? 1000000
+	                          : count);
+	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
+	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
+	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
+	        "5", "compression.type", "lz4", "linger.ms", "5", "queue.buffering.max.kbytes",
+	        kb, "queue.buffering.max.messages", messages, NULL};
+	atomic_store(&c->ambiguous, false);
+	return client_open(c, RD_KAFKA_PRODUCER, settings, callbacks, e);
+}
+
+void producer_drop(struct log_session *s)
+{
+	rd_kafka_t *h = s->producer.rk;
+	s->ready = false;
+	if (!h)
+		return;
+	for (uint32_t i = 0; i < s->ntopics; i++) {
+		if (s->topics[i]->produced)
+			rd_kafka_topic_destroy(s->topics[i]->produced);
+		s->topics[i]->produced = NULL;
+	}
+	/* What was not sent need not be: destroying would otherwise not wait for it either, but
+	 * hold its memory until the connections are closed. */
+	rd_kafka_purge(h, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+	                          RD_KAFKA_PURGE_F_NON_BLOCKING);
+	rd_kafka_destroy(h);
+	s->producer.rk = NULL;
+	s->nfailed = 0;
+	atomic_store(&s->producer.ambiguous, false);
+}
+
+bool producer_ready(struct log_session *s)
+{
+	return s->ready;
+}
+
+/* Why a handle can no longer be used. A transaction that was open for longer than its time-out
+ * was ended by the broker, which looks the same as being fenced by a namesake. */
+static enum status fatal(struct log_session *s, rd_kafka_resp_err_t err, const char *why,
+        const char *what, struct error *e)
+{
+	int64_t open_ms = (clock_mono_ns(&clock_system) - s->began_ns) / 1000000;
+	bool fenced = err == RD_KAFKA_RESP_ERR__FENCED ||
+	              err == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+	              err == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+	if (fenced && s->began_ns && open_ms >= TXN_TIMEOUT_MS)
+		return error_set(e, ERR_ABORT, err,
+		        "%s: the transaction of %s was open for %" PRId64
+		        " ms: the broker has ended it",
+		        what, s->transactional_id, open_ms);
+	if (fenced)
+		return error_set(e, ERR_FATAL, err,
+		        "%s: another engine uses transactional id %s", what,
+		        s->transactional_id);
+	if (err == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+	        err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+		return error_set(e, ERR_FATAL, err,
+		        "%s: no permission to use transactional id %s", what,
+		        s->transactional_id);
+	return error_set(e, ERR_ABORT, err, "%s: %s", what, why);
+}
+
+/* Before the commit: what an error means. Destroys it. */
+static enum status refused(
+        struct log_session *s, rd_kafka_error_t *error, const char *what, struct error *e)
+{
+	rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+	if (rd_kafka_error_is_fatal(error)) {
+		fatal(s, err, rd_kafka_error_string(error), what, e);
+	} else {
+		client_error(&s->producer, e, err, rd_kafka_error_string(error), "%s", what);
+		if (e)
+			e->class = ERR_ABORT;
+	}
+	rd_kafka_error_destroy(error);
+	return ST_ERR;
+}
+
+static enum status init_once(struct log_session *s, struct error *e)
+{
+	struct client *c = &s->producer;
+	if (!c->rk) {
+		uint64_t bytes = s->memory_bytes / 4;
+		if (open_handle(c, s->transactional_id, s->client_id ? s->client_id : "weir",
+		            bytes, e) != ST_OK)
+			return ST_ERR;
+		atomic_fetch_add(&s->producers, 1);
+		s->began_ns = 0;
+	}
+	rd_kafka_error_t *error = rd_kafka_init_transactions(c->rk, INIT_MS);
+	if (!error) {
+		client_ok(c);
+		return ST_OK;
+	}
+	rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+	if (rd_kafka_error_is_retriable(error)) {
+		client_error(c, e, err, rd_kafka_error_string(error),
+		        "initialising transactional id %s", s->transactional_id);
+		if (e)
+			e->class = ERR_RETRIABLE;
+	} else {
+		if (fatal(s, err, rd_kafka_error_string(error), "initialising", e) && e &&
+		        e->class == ERR_ABORT)
+			e->class = ERR_FATAL; /* nothing to abort, nothing to retry */
+		producer_drop(s);
+	}
+	rd_kafka_error_destroy(error);
+	return ST_ERR;
+}
+
+enum status producer_init(struct log_session *s, struct error *e)
+{
+	if (s->ready && !producer_ambiguous(s))
+		return ST_OK;
+	for (int i = 0; i < INIT_TRIES; i++) {
+		if (s->ready || producer_ambiguous(s))
+			producer_drop(s);
+		if (init_once(s, e) != ST_OK)
+			return ST_ERR;
+		s->ready = !producer_ambiguous(s);
+		if (s->ready)
+			return ST_OK;
+	}
+	producer_drop(s);
+	return error_set(e, ERR_RETRIABLE, 0,
+	        "initialising transactional id %s: connections to %s break",
+	        s->transactional_id, s->broker->brokers);
+}
+
+// ---- the transaction ----
+
+enum status producer_begin(struct log_session *s, struct error *e)
+{
+	if (!s->ready || producer_ambiguous(s))
+		return error_set(e, ERR_ABORT, 0,
+		        "the producer of %s must be initialised first", s->transactional_id);
+	s->nfailed = 0;
+	s->failure = 0;
+	s->began_ns = clock_mono_ns(&clock_system);
+	rd_kafka_error_t *error = rd_kafka_begin_transaction(s->producer.rk);
+	return error ? refused(s, error, "beginning a transaction", e) : ST_OK;
+}
+
+static rd_kafka_topic_t *produced(struct log_session *s, struct topic *t)
+{
+	if (!t->produced)
+		t->produced = rd_kafka_topic_new(s->producer.rk, t->name, NULL);
+	return t->produced;
+}
+
+static void *bytes_of(struct slice s)
+{
+	return s.len ? (void *)(uintptr_t)s.p : (void *)""; /* NULL would be absent */
+}
+
+/* The common record: no headers, now. produceva costs a third more. */
+static rd_kafka_resp_err_t enqueue_plain(
+        rd_kafka_topic_t *t, struct part *p, struct slice key, const struct slice *value)
+{
+	if (rd_kafka_produce(t, p->partition, RD_KAFKA_MSG_F_COPY,
+	            value ? bytes_of(*value) : NULL, value ? value->len : 0,
+	            key.p ? bytes_of(key) : NULL, key.len, p) == 0)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	return rd_kafka_last_error();
+}
+
+static rd_kafka_resp_err_t enqueue_full(struct log_session *s, rd_kafka_topic_t *t,
+        struct part *p, struct slice key, const struct slice *value,
+        const struct log_header *headers, uint32_t nheaders, int64_t timestamp)
+{
+	rd_kafka_vu_t vus[7 + HEADERS_MAX] = {
+	        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = t},
+	        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = p->partition},
+	        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+	        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = p},
+	        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp},
+	        {.vtype = RD_KAFKA_VTYPE_KEY,
+	                .u.mem = {.ptr = key.p ? bytes_of(key) : NULL, .size = key.len}},
+	        {.vtype = RD_KAFKA_VTYPE_VALUE,
+	                .u.mem = {.ptr = value ? bytes_of(*value) : NULL,
+	                        .size = value ? value->len : 0}},
+	};
+	size_t n = 7;
+	for (uint32_t i = 0; i < nheaders; i++)
+		vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER,
+		        .u.header = {.name = headers[i].name,
+		                .val = headers[i].value.p,
+		                .size = (ssize_t)headers[i].value.len}};
+	rd_kafka_error_t *error = rd_kafka_produceva(s->producer.rk, vus, n);
+	if (!error)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	return err;
+}
+
+static rd_kafka_resp_err_t enqueue(struct log_session *s, struct part *p, struct slice key,
+        const struct slice *value, const struct log_header *headers, uint32_t nheaders,
+        int64_t timestamp)
+{
+	rd_kafka_topic_t *t = produced(s, p->topic);
+	if (!t)
+		return rd_kafka_last_error();
+	if (nheaders == 0 && timestamp == 0)
+		return enqueue_plain(t, p, key, value);
+	return enqueue_full(s, t, p, key, value, headers, nheaders, timestamp);
+}
+
+static bool no_retry_heals(rd_kafka_resp_err_t err)
+{
+	switch (err) {
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A record that could not be written. */
+static enum status unwritten(
+        struct log_session *s, rd_kafka_resp_err_t err, const struct part *p, struct error *e)
+{
+	char what[400], why[300];
+	snprintf(what, sizeof what, "writing to %s[%" PRId32 "]", p->topic->name, p->partition);
+	rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->producer.rk, why, sizeof why);
+	if (code)
+		return fatal(s, code, why, what, e);
+	client_error(&s->producer, e, err, NULL, "%s", what);
+	if (e)
+		e->class = no_retry_heals(err) ? ERR_FATAL : ERR_ABORT;
+	return ST_ERR;
+}
+
+/* Waits for room while reports are served; a queue full for a transaction's whole life means
+ * that nothing is acknowledged. */
+static rd_kafka_resp_err_t enqueue_waiting(struct log_session *s, struct part *p,
+        struct slice key, const struct slice *value, const struct log_header *headers,
+        uint32_t nheaders, int64_t timestamp)
+{
+	for (int waited = 0; waited < TXN_TIMEOUT_MS; waited += ROOM_WAIT_MS) {
+		rd_kafka_poll(s->producer.rk, ROOM_WAIT_MS);
+		rd_kafka_resp_err_t err =
+		        enqueue(s, p, key, value, headers, nheaders, timestamp);
+		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return err;
+	}
+	return RD_KAFKA_RESP_ERR__QUEUE_FULL;
+}
+
+enum status producer_append(struct log_session *s, uint32_t topic, int32_t partition,
+        struct slice key, const struct slice *value, const struct log_header *headers,
+        uint32_t nheaders, int64_t timestamp, struct error *e)
+{
+	INVARIANT(nheaders <= HEADERS_MAX && partition >= 0);
+	struct part *p = session_part(s, topic, partition);
+	if (!s->producer.rk)
+		return error_set(e, ERR_ABORT, 0, "no producer");
+	rd_kafka_resp_err_t err = enqueue(s, p, key, value, headers, nheaders, timestamp);
+	if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		err = enqueue_waiting(s, p, key, value, headers, nheaders, timestamp);
+	if (err)
+		return unwritten(s, err, p, e);
+	atomic_fetch_add_explicit(&s->appended, 1, memory_order_relaxed);
+	if (++s->since_poll >= SERVE_EVERY) {
+		s->since_poll = 0;
+		rd_kafka_poll(s->producer.rk, 0);
+	}
+	return ST_OK;
+}
+
+enum status producer_flush(struct log_session *s, struct error *e)
+{
+	if (!s->producer.rk)
+		return error_set(e, ERR_ABORT, 0, "no producer");
+	rd_kafka_resp_err_t err = rd_kafka_flush(s->producer.rk, FLUSH_MS);
+	if (s->nfailed) {
+		unwritten(s, s->failure, s->failed_at, e);
+		return s->nfailed > 1 ? error_context(e, "%" PRIu32 " records", s->nfailed)
+		                      : ST_ERR;
+	}
+	if (!err)
+		return ST_OK;
+	client_error(&s->producer, e, err, NULL, "waiting for %d records to be acknowledged",
+	        rd_kafka_outq_len(s->producer.rk));
+	if (e)
+		e->class = ERR_ABORT;
+	return ST_ERR;
+}
+
+enum status producer_send_offsets(
+        struct log_session *s, const struct log_position *next, uint32_t n, struct error *e)
+{
+	INVARIANT(n > 0); /* librdkafka would do nothing and say OK */
+	if (!s->producer.rk)
+		return error_set(e, ERR_ABORT, 0, "no producer");
+	rd_kafka_consumer_group_metadata_t *group =
+	        rd_kafka_consumer_group_metadata(s->consumer.rk);
+	if (!group || rd_kafka_consumer_group_metadata_generation_id(group) < 0) {
+		if (group)
+			rd_kafka_consumer_group_metadata_destroy(group);
+		return error_set(e, ERR_ABORT, 0, "not a member of group %s now", s->group);
+	}
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+	for (uint32_t i = 0; i < n; i++) {
+		INVARIANT(next[i].offset >= 0);
+		rd_kafka_topic_partition_list_add(
+		        list, session_topic(s, next[i].topic)->name, next[i].partition)
+		        ->offset = next[i].offset;
+	}
+	rd_kafka_error_t *error =
+	        rd_kafka_send_offsets_to_transaction(s->producer.rk, list, group, OFFSETS_MS);
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_consumer_group_metadata_destroy(group);
+	return error ? refused(s, error, "adding the input offsets", e) : ST_OK;
+}
+
+enum status producer_commit(struct log_session *s, struct error *e)
+{
+	if (!s->producer.rk)
+		return error_set(e, ERR_UNKNOWN, 0, "no producer");
+	rd_kafka_error_t *error = rd_kafka_commit_transaction(s->producer.rk, -1);
+	if (!error) {
+		client_ok(&s->producer);
+		return ST_OK;
+	}
+	client_error_take(&s->producer, e, error, "committing");
+	if (e)
+		e->class = ERR_UNKNOWN;
+	return ST_ERR;
+}
+
+enum status producer_abort(struct log_session *s, struct error *e)
+{
+	if (!s->producer.rk)
+		return error_set(e, ERR_ABORT, 0, "no producer");
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(s->producer.rk, TXN_TIMEOUT_MS);
+	s->nfailed = 0;
+	return error ? refused(s, error, "aborting", e) : ST_OK;
+}
+
+enum status producer_fence(struct log_broker *b, const char *transactional_id, struct error *e)
+{
+	struct client c;
+	client_init(&c, b, NULL, "fence of %s", transactional_id);
+	enum status st = open_handle(&c, transactional_id, b->client_id, 1 << 20, e);
+	if (st == ST_OK) {
+		rd_kafka_error_t *error = rd_kafka_init_transactions(c.rk, INIT_MS);
+		if (error)
+			st = client_error_take(
+			        &c, e, error, "fencing transactional id %s", transactional_id);
+	}
+	client_close(&c);
+	return st;
+}
