@@ -83,7 +83,7 @@ void layout_init(struct layout *l, const struct view *v, int64_t lateness_ms, st
 		l->fixed_bytes += sizeof(struct blob);
 	}
 	l->fixed_bytes = (l->fixed_bytes + 7) & ~7u;
-	l->keep_ms = v->forget_ms > lateness_ms ? v->forget_ms : lateness_ms;
+	l->keep_ms = lateness_ms + v->forget_ms;
 	for (uint32_t w = 0; w < v->nwindows; w++)
 		if (v->windows[w].kind == WINDOW_LIFETIME && !v->forget_ms)
 			l->keeps_for_ever = true;

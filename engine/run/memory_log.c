@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The log in memory. Offsets behave as Kafka's: a transaction's records take theirs when they
+// become visible, and a control record follows them in each partition it touched.
+// Not thread-safe, and no broker: one thread drives producers and sessions alike.
+#include "run/memory_log.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+
+struct mem_record {
+	int64_t offset, timestamp;
+	bool has_key, has_value, pending_free;
+	struct slice key, value; /* one allocation, at key.p or value.p */
+	void *bytes;
+};
+
+struct mem_partition {
+	struct mem_record *records;
+	uint32_t n, cap;
+	int64_t begin, end;
+	bool owned;
+};
+
+struct mem_topic {
+	char *name;
+	struct mem_partition *parts;
+	int32_t nparts;
+	bool discard;
+};
+
+struct mem_offset {
+	char *group;
+	uint32_t topic;
+	int32_t partition;
+	int64_t offset;
+};
+
+struct log_broker {
+	struct mem_topic *topics;
+	uint32_t ntopics;
+	struct mem_offset *offsets;
+	uint32_t noffsets;
+	char *discard[8];
+	uint32_t ndiscard;
+	void (*tap)(void *, const char *, int32_t, const struct log_record *);
+	void *tap_arg;
+	enum memory_fault (*fault)(void *, enum memory_step);
+	void *fault_arg;
+	uint64_t open_transactions;
+};
+
+struct mem_fetch {
+	uint32_t topic;
+	int32_t partition;
+	int64_t position, delivered;
+	bool owned, fetching, paused;
+};
+
+struct mem_pending {
+	uint32_t topic;
+	int32_t partition;
+	struct mem_record record;
+};
+
+struct log_session {
+	struct log_broker *b;
+	char *group;
+	uint32_t *subscribed;
+	uint32_t nsubscribed;
+	struct log_events events;
+	struct mem_fetch *fetches;
+	uint32_t nfetches, next;
+	struct mem_pending *pending;
+	uint32_t npending, cap_pending;
+	struct log_position *sent;
+	uint32_t nsent;
+	bool ready, ambiguous, begun;
+};
+
+struct log_reader {
+	struct log_broker *b;
+	uint32_t topic;
+	int32_t partition;
+	int64_t position;
+};
+
+struct log_broker *memory_log_new(void)
+{
+	return xcalloc(1, sizeof(struct log_broker));
+}
+
+static void record_free(struct mem_record *r)
+{
+	free(r->bytes);
+}
+
+static void mem_close(struct log_broker *b)
+{
+	for (uint32_t t = 0; t < b->ntopics; t++) {
+		for (int32_t p = 0; p < b->topics[t].nparts; p++) {
+			struct mem_partition *part = &b->topics[t].parts[p];
+			for (uint32_t i = 0; i < part->n; i++)
+				record_free(&part->records[i]);
+			free(part->records);
+		}
+		free(b->topics[t].parts);
+		free(b->topics[t].name);
+	}
+	for (uint32_t i = 0; i < b->noffsets; i++)
+		free(b->offsets[i].group);
+	for (uint32_t i = 0; i < b->ndiscard; i++)
+		free(b->discard[i]);
+	free(b->topics);
+	free(b->offsets);
+	free(b);
+}
+
+static struct mem_topic *topic_find(struct log_broker *b, const char *name)
+{
+	for (uint32_t i = 0; i < b->ntopics; i++)
+		if (strcmp(b->topics[i].name, name) == 0)
+			return &b->topics[i];
+	return NULL;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static enum status mem_topics_ensure(struct log_broker *b, const struct log_topic_conf *t,
+	uint32_t n, struct error *e)
+{
+	(void)e;
+	for (uint32_t i = 0; i < n; i++) {
+		if (topic_find(b, t[i].name))
+			continue;
+		b->topics = xrealloc(b->topics, (b->ntopics + 1) * sizeof *b->topics);
+		struct mem_topic *m = &b->topics[b->ntopics++];
+		*m = (struct mem_topic){.name = xstrdup(t[i].name), .nparts = t[i].partitions,
+			.parts = xcalloc((size_t)t[i].partitions, sizeof *m->parts)};
+		for (uint32_t k = 0; k < b->ndiscard; k++)
+			m->discard |= ends_with(t[i].name, b->discard[k]);
+	}
+	return ST_OK;
+}
+
+static enum status mem_topic_info(struct log_broker *b, const char *topic,
+	struct log_topic_info *out, struct error *e)
+{
+	(void)e;
+	struct mem_topic *t = topic_find(b, topic);
+	*out = (struct log_topic_info){.partitions = t ? t->nparts : 0};
+	if (t)
+		out->id[0] = (uint8_t)(t - b->topics + 1);
+	return ST_OK;
+}
+
+static struct mem_partition *part_find(struct log_broker *b, const char *topic, int32_t partition)
+{
+	struct mem_topic *t = topic_find(b, topic);
+	return t && partition >= 0 && partition < t->nparts ? &t->parts[partition] : NULL;
+}
+
+static enum status no_partition(struct error *e, const char *topic, int32_t partition)
+{
+	return error_set(e, ERR_FATAL, 0, "no such partition: %s[%d]", topic, (int)partition);
+}
+
+static enum status mem_bounds(struct log_broker *b, const char *topic, int32_t partition,
+	int64_t *begin, int64_t *end, struct error *e)
+{
+	struct mem_partition *p = part_find(b, topic, partition);
+	if (!p)
+		return no_partition(e, topic, partition);
+	*begin = p->begin;
+	*end = p->end;
+	return ST_OK;
+}
+
+static enum status mem_offset_at(struct log_broker *b, const char *topic, int32_t partition,
+	int64_t ts_ms, int64_t *out, struct error *e)
+{
+	struct mem_partition *p = part_find(b, topic, partition);
+	if (!p)
+		return no_partition(e, topic, partition);
+	*out = p->end;
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->records[i].timestamp >= ts_ms) {
+			*out = p->records[i].offset;
+			break;
+		}
+	return ST_OK;
+}
+
+static struct log_record record_view(const struct mem_record *r, uint32_t topic, int32_t partition)
+{
+	return (struct log_record){topic, partition, r->offset, r->timestamp, r->has_key,
+		r->has_value, r->key, r->value};
+}
+
+static struct mem_record record_copy(const struct slice *key, const struct slice *value,
+	int64_t timestamp)
+{
+	uint32_t klen = key ? key->len : 0, vlen = value ? value->len : 0;
+	uint8_t *bytes = xmalloc((size_t)klen + vlen + 1);
+	if (klen)
+		memcpy(bytes, key->p, klen);
+	if (vlen)
+		memcpy(bytes + klen, value->p, vlen);
+	return (struct mem_record){.timestamp = timestamp, .has_key = key, .has_value = value,
+		.key = {bytes, klen}, .value = {bytes + klen, vlen}, .bytes = bytes};
+}
+
+/* Takes the record over. */
+static int64_t part_append(struct log_broker *b, uint32_t topic, int32_t partition,
+	struct mem_record r)
+{
+	struct mem_topic *t = &b->topics[topic];
+	struct mem_partition *p = &t->parts[partition];
+	r.offset = p->end++;
+	struct log_record view = record_view(&r, topic, partition);
+	if (b->tap)
+		b->tap(b->tap_arg, t->name, partition, &view);
+	if (t->discard) {
+		record_free(&r);
+		p->begin = p->end;
+		return r.offset;
+	}
+	if (p->n == p->cap) {
+		p->cap = p->cap ? 2 * p->cap : 16;
+		p->records = xrealloc(p->records, p->cap * sizeof *p->records);
+	}
+	p->records[p->n++] = r;
+	return r.offset;
+}
+
+int64_t memory_log_produce(struct log_broker *b, const char *topic, int32_t partition,
+	const struct slice *key, const struct slice *value, int64_t timestamp)
+{
+	struct mem_topic *t = topic_find(b, topic);
+	INVARIANT(t && partition >= 0 && partition < t->nparts);
+	return part_append(b, (uint32_t)(t - b->topics), partition,
+		record_copy(key, value, timestamp));
+}
+
+void memory_log_skip_to(struct log_broker *b, const char *topic, int32_t partition,
+	int64_t offset)
+{
+	struct mem_partition *p = part_find(b, topic, partition);
+	INVARIANT(p);
+	if (offset > p->end)
+		p->end = offset;
+}
+
+void memory_log_discard(struct log_broker *b, const char *suffix)
+{
+	INVARIANT(b->ndiscard < sizeof b->discard / sizeof *b->discard);
+	b->discard[b->ndiscard++] = xstrdup(suffix);
+}
+
+void memory_log_tap(struct log_broker *b,
+	void (*tap)(void *, const char *, int32_t, const struct log_record *), void *arg)
+{
+	b->tap = tap;
+	b->tap_arg = arg;
+}
+
+void memory_log_faults(struct log_broker *b, enum memory_fault (*fn)(void *, enum memory_step),
+	void *arg)
+{
+	b->fault = fn;
+	b->fault_arg = arg;
+}
+
+enum status memory_log_read(struct log_broker *b, const char *topic, int32_t partition,
+	uint32_t index, struct log_record *out)
+{
+	struct mem_topic *t = topic_find(b, topic);
+	struct mem_partition *p = part_find(b, topic, partition);
+	if (!p || index >= p->n)
+		return ST_END;
+	*out = record_view(&p->records[index], (uint32_t)(t - b->topics), partition);
+	return ST_OK;
+}
+
+static enum status mem_put(struct log_broker *b, const char *topic, int32_t partition,
+	struct slice key, const struct slice *value, int64_t *offset, struct error *e)
+{
+	struct mem_topic *t = topic_find(b, topic);
+	if (t && partition < 0)
+		partition = log_partition_of(key, t->nparts);
+	if (!part_find(b, topic, partition))
+		return no_partition(e, topic, partition);
+	int64_t at = part_append(b, (uint32_t)(t - b->topics), partition,
+		record_copy(&key, value, 0));
+	if (offset)
+		*offset = at;
+	return ST_OK;
+}
+
+static enum status mem_delete_before(struct log_broker *b, const char *topic, int32_t partition,
+	int64_t offset, struct error *e)
+{
+	struct mem_partition *p = part_find(b, topic, partition);
+	if (!p)
+		return no_partition(e, topic, partition);
+	uint32_t gone = 0;
+	while (gone < p->n && p->records[gone].offset < offset)
+		record_free(&p->records[gone++]);
+	p->n -= gone;
+	memmove(p->records, p->records + gone, p->n * sizeof *p->records);
+	if (offset > p->begin)
+		p->begin = offset < p->end ? offset : p->end;
+	return ST_OK;
+}
+
+static struct mem_offset *offset_find(struct log_broker *b, const char *group, uint32_t topic,
+	int32_t partition)
+{
+	for (uint32_t i = 0; i < b->noffsets; i++)
+		if (b->offsets[i].topic == topic && b->offsets[i].partition == partition &&
+			strcmp(b->offsets[i].group, group) == 0)
+			return &b->offsets[i];
+	return NULL;
+}
+
+static void offset_store(struct log_broker *b, const char *group, struct log_position at)
+{
+	struct mem_offset *o = offset_find(b, group, at.topic, at.partition);
+	if (!o) {
+		b->offsets = xrealloc(b->offsets, (b->noffsets + 1) * sizeof *b->offsets);
+		o = &b->offsets[b->noffsets++];
+		*o = (struct mem_offset){xstrdup(group), at.topic, at.partition, 0};
+	}
+	o->offset = at.offset;
+}
+
+static enum status mem_group_offsets(struct log_broker *b, const char *group,
+	const char *const *names, struct log_position *pos, uint32_t n, struct error *e)
+{
+	(void)e;
+	for (uint32_t i = 0; i < n; i++) {
+		struct mem_topic *t = topic_find(b, names[i]);
+		struct mem_offset *o = t ? offset_find(b, group, (uint32_t)(t - b->topics),
+						   pos[i].partition)
+					 : NULL;
+		pos[i].offset = o ? o->offset : LOG_OFFSET_NONE;
+	}
+	return ST_OK;
+}
+
+static enum status mem_group_members(struct log_broker *b, const char *group, char (*out)[256],
+	uint32_t *n, struct error *e)
+{
+	(void)b, (void)group, (void)out, (void)e;
+	*n = 0;
+	return ST_OK;
+}
+
+static enum status mem_reader_open(struct log_broker *b, const char *topic, int32_t partition,
+	int64_t offset, uint64_t memory_bytes, struct log_reader **out, struct error *e)
+{
+	(void)memory_bytes;
+	struct mem_partition *p = part_find(b, topic, partition);
+	if (!p)
+		return no_partition(e, topic, partition);
+	if (offset < p->begin || offset > p->end)
+		return error_set(e, ERR_FATAL, 0, "%s[%d]: offset %lld is out of range", topic,
+			(int)partition, (long long)offset);
+	*out = xcalloc(1, sizeof **out);
+	**out = (struct log_reader){b, (uint32_t)(topic_find(b, topic) - b->topics), partition,
+		offset};
+	return ST_OK;
+}
+
+/* First record at or after the offset. */
+static uint32_t part_lower(const struct mem_partition *p, int64_t offset)
+{
+	uint32_t lo = 0, hi = p->n;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (p->records[mid].offset < offset)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static uint32_t part_read(struct log_broker *b, uint32_t topic, int32_t partition,
+	int64_t *position, struct log_record *out, uint32_t max)
+{
+	struct mem_partition *p = &b->topics[topic].parts[partition];
+	uint32_t n = 0, i = part_lower(p, *position);
+	for (; i < p->n && n < max; i++)
+		out[n++] = record_view(&p->records[i], topic, partition);
+	*position = i < p->n ? p->records[i].offset : p->end;
+	return n;
+}
+
+static enum status mem_reader_poll(struct log_reader *r, int timeout_ms, struct log_record *out,
+	uint32_t max, uint32_t *n, struct error *e)
+{
+	(void)timeout_ms, (void)e;
+	*n = part_read(r->b, r->topic, r->partition, &r->position, out, max);
+	return ST_OK;
+}
+
+static int64_t mem_reader_position(struct log_reader *r)
+{
+	return r->position;
+}
+
+static void mem_reader_close(struct log_reader *r)
+{
+	free(r);
+}
+
+static enum status mem_session_open(struct log_broker *b, const struct log_session_conf *conf,
+	struct log_session **out, struct error *e)
+{
+	struct log_session *s = xcalloc(1, sizeof *s);
+	s->b = b;
+	s->group = xstrdup(conf->group);
+	s->events = conf->events;
+	for (uint32_t i = 0; conf->subscribe[i]; i++) {
+		struct mem_topic *t = topic_find(b, conf->subscribe[i]);
+		if (!t)
+			return error_set(e, ERR_FATAL, 0, "there is no topic %s",
+				conf->subscribe[i]);
+		s->subscribed = xrealloc(s->subscribed, (i + 1) * sizeof *s->subscribed);
+		s->subscribed[s->nsubscribed++] = (uint32_t)(t - b->topics);
+	}
+	*out = s;
+	return ST_OK;
+}
+
+static struct mem_fetch *fetch_find(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	for (uint32_t i = 0; i < s->nfetches; i++)
+		if (s->fetches[i].topic == topic && s->fetches[i].partition == partition)
+			return &s->fetches[i];
+	return NULL;
+}
+
+static struct mem_fetch *fetch_add(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	struct mem_fetch *f = fetch_find(s, topic, partition);
+	if (f)
+		return f;
+	s->fetches = xrealloc(s->fetches, (s->nfetches + 1) * sizeof *s->fetches);
+	f = &s->fetches[s->nfetches++];
+	*f = (struct mem_fetch){.topic = topic, .partition = partition, .delivered = -1};
+	return f;
+}
+
+static void session_assign(struct log_session *s)
+{
+	for (uint32_t i = 0; i < s->nsubscribed; i++) {
+		struct mem_topic *t = &s->b->topics[s->subscribed[i]];
+		for (int32_t p = 0; p < t->nparts; p++) {
+			if (t->parts[p].owned)
+				continue;
+			t->parts[p].owned = true;
+			fetch_add(s, s->subscribed[i], p)->owned = true;
+			struct log_position at = {s->subscribed[i], p, LOG_OFFSET_NONE};
+			s->events.assigned(s->events.arg, &at, 1);
+		}
+	}
+}
+
+static void pending_drop(struct log_session *s)
+{
+	for (uint32_t i = 0; i < s->npending; i++)
+		record_free(&s->pending[i].record);
+	s->npending = s->nsent = 0;
+	s->begun = false;
+}
+
+static void mem_session_close(struct log_session *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < s->nfetches; i++) {
+		struct mem_fetch *f = &s->fetches[i];
+		if (!f->owned)
+			continue;
+		struct log_position at = {f->topic, f->partition, LOG_OFFSET_NONE};
+		s->events.revoked(s->events.arg, &at, 1, false);
+		s->b->topics[f->topic].parts[f->partition].owned = false;
+	}
+	pending_drop(s);
+	free(s->pending);
+	free(s->sent);
+	free(s->fetches);
+	free(s->subscribed);
+	free(s->group);
+	free(s);
+}
+
+static uint32_t mem_topic(struct log_session *s, const char *name)
+{
+	struct mem_topic *t = topic_find(s->b, name);
+	INVARIANT(t);
+	return (uint32_t)(t - s->b->topics);
+}
+
+static enum status mem_poll(struct log_session *s, int timeout_ms, struct log_record *out,
+	uint32_t max, uint32_t *n, struct error *e)
+{
+	(void)timeout_ms, (void)e;
+	session_assign(s);
+	*n = 0;
+	for (uint32_t i = 0; i < s->nfetches && *n < max; i++) {
+		struct mem_fetch *f = &s->fetches[(s->next + i) % s->nfetches];
+		if (f->fetching && !f->paused)
+			*n += part_read(s->b, f->topic, f->partition, &f->position, out + *n,
+				max - *n);
+	}
+	s->next = s->nfetches ? (s->next + 1) % s->nfetches : 0;
+	return ST_OK;
+}
+
+static enum status mem_fetch(struct log_session *s, struct log_position at, struct error *e)
+{
+	struct mem_partition *p = &s->b->topics[at.topic].parts[at.partition];
+	if (at.offset < p->begin || at.offset > p->end)
+		return error_set(e, ERR_FATAL, 0, "%s[%d]: offset %lld is out of range",
+			s->b->topics[at.topic].name, (int)at.partition, (long long)at.offset);
+	struct mem_fetch *f = fetch_add(s, at.topic, at.partition);
+	f->fetching = true;
+	f->position = at.offset;
+	return ST_OK;
+}
+
+static void mem_unfetch(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	struct mem_fetch *f = fetch_find(s, topic, partition);
+	if (f)
+		f->fetching = false;
+}
+
+static void mem_pause(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	fetch_add(s, topic, partition)->paused = true;
+}
+
+static void mem_resume(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	fetch_add(s, topic, partition)->paused = false;
+}
+
+static enum status mem_committed(struct log_session *s, struct log_position *pos, uint32_t n,
+	struct error *e)
+{
+	(void)e;
+	for (uint32_t i = 0; i < n; i++) {
+		struct mem_offset *o =
+			offset_find(s->b, s->group, pos[i].topic, pos[i].partition);
+		pos[i].offset = o ? o->offset : LOG_OFFSET_NONE;
+	}
+	return ST_OK;
+}
+
+static int64_t mem_high_watermark(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	return s->b->topics[topic].parts[partition].end;
+}
+
+static enum memory_fault fault_at(struct log_session *s, enum memory_step step)
+{
+	enum memory_fault f = s->b->fault ? s->b->fault(s->b->fault_arg, step) : MEM_PASS;
+	if (f == MEM_AMBIGUOUS)
+		s->ambiguous = true;
+	return f == MEM_AMBIGUOUS ? MEM_PASS : f;
+}
+
+static enum status injected(struct error *e, enum error_class class, const char *what)
+{
+	return error_set(e, class, 0, "injected: %s failed", what);
+}
+
+static enum status mem_producer_init(struct log_session *s, struct error *e)
+{
+	if (fault_at(s, MEM_INIT))
+		return injected(e, ERR_RETRIABLE, "init_transactions");
+	pending_drop(s);
+	s->ready = true;
+	s->ambiguous = false;
+	return ST_OK;
+}
+
+static void mem_producer_drop(struct log_session *s)
+{
+	pending_drop(s);
+	s->ready = s->ambiguous = false;
+}
+
+static bool mem_producer_ready(struct log_session *s)
+{
+	return s->ready;
+}
+
+static bool mem_producer_ambiguous(struct log_session *s)
+{
+	return s->ambiguous;
+}
+
+static enum status mem_begin(struct log_session *s, struct error *e)
+{
+	INVARIANT(s->ready && !s->begun && !s->ambiguous);
+	if (fault_at(s, MEM_BEGIN))
+		return injected(e, ERR_ABORT, "begin");
+	s->begun = true;
+	return ST_OK;
+}
+
+static enum status mem_append(struct log_session *s, uint32_t topic, int32_t partition,
+	struct slice key, const struct slice *value, const struct log_header *headers,
+	uint32_t nheaders, int64_t timestamp, struct error *e)
+{
+	(void)headers, (void)nheaders;
+	INVARIANT(s->begun);
+	if (fault_at(s, MEM_APPEND))
+		return injected(e, ERR_ABORT, "append");
+	if (s->npending == s->cap_pending) {
+		s->cap_pending = s->cap_pending ? 2 * s->cap_pending : 64;
+		s->pending = xrealloc(s->pending, s->cap_pending * sizeof *s->pending);
+	}
+	s->pending[s->npending++] = (struct mem_pending){topic, partition,
+		record_copy(key.p ? &key : NULL, value, timestamp)};
+	return ST_OK;
+}
+
+static enum status mem_flush(struct log_session *s, struct error *e)
+{
+	return fault_at(s, MEM_FLUSH) ? injected(e, ERR_ABORT, "flush") : ST_OK;
+}
+
+static int64_t mem_delivered(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	struct mem_fetch *f = fetch_find(s, topic, partition);
+	return f ? f->delivered : -1;
+}
+
+static enum status mem_send_offsets(struct log_session *s, const struct log_position *next,
+	uint32_t n, struct error *e)
+{
+	INVARIANT(s->begun && n);
+	if (fault_at(s, MEM_OFFSETS))
+		return injected(e, ERR_ABORT, "send_offsets");
+	s->sent = xrealloc(s->sent, n * sizeof *s->sent);
+	memcpy(s->sent, next, n * sizeof *s->sent);
+	s->nsent = n;
+	return ST_OK;
+}
+
+static void transaction_apply(struct log_session *s)
+{
+	for (uint32_t i = 0; i < s->npending; i++) {
+		struct mem_pending *p = &s->pending[i];
+		int64_t at = part_append(s->b, p->topic, p->partition, p->record);
+		fetch_add(s, p->topic, p->partition)->delivered = at + 1;
+	}
+	for (uint32_t i = 0; i < s->npending; i++) { /* a control record in each, once */
+		struct mem_fetch *f =
+			fetch_find(s, s->pending[i].topic, s->pending[i].partition);
+		struct mem_partition *p = &s->b->topics[f->topic].parts[f->partition];
+		if (f->delivered == p->end)
+			p->end++;
+	}
+	for (uint32_t i = 0; i < s->nsent; i++)
+		offset_store(s->b, s->group, s->sent[i]);
+	s->npending = s->nsent = 0;
+	s->begun = false;
+}
+
+static enum status mem_commit(struct log_session *s, struct error *e)
+{
+	INVARIANT(s->begun && s->nsent);
+	enum memory_fault f = fault_at(s, MEM_COMMIT);
+	if (f == MEM_FAIL) {
+		pending_drop(s);
+		return injected(e, ERR_UNKNOWN, "commit");
+	}
+	transaction_apply(s);
+	return f == MEM_FAIL_DONE ? injected(e, ERR_UNKNOWN, "commit") : ST_OK;
+}
+
+static enum status mem_abort(struct log_session *s, struct error *e)
+{
+	if (fault_at(s, MEM_ABORT))
+		return injected(e, ERR_ABORT, "abort");
+	pending_drop(s);
+	return ST_OK;
+}
+
+static enum status mem_fence(struct log_broker *b, const char *transactional_id, struct error *e)
+{
+	(void)b, (void)transactional_id, (void)e;
+	return ST_OK;
+}
+
+const struct log_ops memory_log = {
+	.name = "memory",
+	.close = mem_close,
+	.topics_ensure = mem_topics_ensure,
+	.topic_info = mem_topic_info,
+	.bounds = mem_bounds,
+	.offset_at = mem_offset_at,
+	.put = mem_put,
+	.delete_before = mem_delete_before,
+	.group_offsets = mem_group_offsets,
+	.group_members = mem_group_members,
+	.reader_open = mem_reader_open,
+	.reader_poll = mem_reader_poll,
+	.reader_position = mem_reader_position,
+	.reader_close = mem_reader_close,
+	.session_open = mem_session_open,
+	.session_close = mem_session_close,
+	.topic = mem_topic,
+	.poll = mem_poll,
+	.fetch = mem_fetch,
+	.unfetch = mem_unfetch,
+	.seek = mem_fetch,
+	.pause = mem_pause,
+	.resume = mem_resume,
+	.committed = mem_committed,
+	.high_watermark = mem_high_watermark,
+	.producer_init = mem_producer_init,
+	.producer_drop = mem_producer_drop,
+	.producer_ready = mem_producer_ready,
+	.producer_ambiguous = mem_producer_ambiguous,
+	.begin = mem_begin,
+	.append = mem_append,
+	.flush = mem_flush,
+	.delivered = mem_delivered,
+	.send_offsets = mem_send_offsets,
+	.commit = mem_commit,
+	.abort = mem_abort,
+	.fence = mem_fence,
+};
