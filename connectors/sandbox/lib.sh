@@ -51,6 +51,13 @@ port_taken() { # PORT: some socket listens on it
     /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
+listens() { # PID PORT: that process does, not another one that was faster
+  local inode
+  inode=$(awk -v p=":$(printf %04X "$2")\$" '$2 ~ p && $4 == "0A" { print $10 }' \
+    /proc/net/tcp /proc/net/tcp6 | head -n 1)
+  [ -n "$inode" ] && find "/proc/$1/fd" -lname "socket:\[$inode\]" | grep . >/dev/null
+}
+
 ports_choose() { # SERVER: keeps the ports it had when they are free
   local n p
   for n in $("$1_ports"); do
