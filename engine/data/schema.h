@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "data/batch.h"
 #include "data/type.h"
@@ -75,6 +76,14 @@ int schema_find(const struct schema *s, struct slice name);
  * false. ST_ERR if the default does not fit its type (schema_parse has then refused it). */
 enum status schema_default(const struct schema_node *node, struct arena *a, struct value *values,
 	bool *has, struct error *e);
+
+/* The same for a node inside an array or map, as the Avro binary that arrays and maps are held as
+ * (below). ST_END: there is no default and null is not allowed. */
+enum status schema_default_avro(const struct schema_node *node, struct buf *out, struct error *e);
+
+/* How a value of an array or map column is laid out, whatever its writer did: one block (count,
+ * elements; none when empty) and the end 0; a nullable element is a union with null first; a fixed
+ * is written as bytes, a decimal as bytes; a record as its fields in order. */
 
 /* Builds a flat record schema (weir's own rows) from fields: nullable ones become ["null", T]
  * with default null. name is a full name. A dotted field keeps its name here; in the JSON its dots

@@ -15,6 +15,7 @@ static bool write_bytes(struct buf *b, const struct schema_node *n, json_t *j)
 	const unsigned char *s = (const unsigned char *)json_string_value(j);
 	size_t len = json_string_length(j);
 	struct buf raw = {0};
+	__int128 number;
 	bool ok = s != NULL;
 	for (size_t i = 0; ok && i < len; i++) {
 		if (s[i] < 0x80)
@@ -25,7 +26,12 @@ static bool write_bytes(struct buf *b, const struct schema_node *n, json_t *j)
 			ok = false;
 	}
 	ok = ok && (n->kind != NODE_FIXED || raw.len == n->fixed_bytes);
-	buf_bytes(b, buf_view(&raw));
+	if (n->type.kind != KIND_DECIMAL)
+		buf_bytes(b, buf_view(&raw));
+	else if (avro_decimal(buf_view(&raw), &number))
+		avro_write(b, &n->type, false, &(struct value){.i128 = number});
+	else
+		ok = false;
 	buf_release(&raw);
 	return ok;
 }
@@ -220,4 +226,23 @@ enum status schema_default(const struct schema_node *node, struct arena *a,
         struct value *values, bool *has, struct error *e)
 {
 	return fill(node, NULL, a, values, has, e);
+}
+
+enum status schema_default_avro(
+        const struct schema_node *node, struct buf *out, struct error *e)
+{
+	if (!node->has_default && node->kind == NODE_UNION) {
+		buf_varint(out, 0);
+		return ST_OK;
+	}
+	if (!node->has_default)
+		return ST_END;
+	json_t *j = json_loads(node->default_json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	INVARIANT(j);
+	bool ok = write_default(out, node, j);
+	json_decref(j);
+	if (!ok)
+		return error_set(
+		        e, ERR_USER, 0, "%s: the default does not fit its type", node->name);
+	return ST_OK;
 }
