@@ -26,6 +26,27 @@ void batch_begin(struct batch *b, struct log_record *out, uint32_t max)
 	b->bytes = 0;
 }
 
+static void headers_add(struct batch *b, struct log_record *r, const rd_kafka_message_t *m)
+{
+	rd_kafka_headers_t *all;
+	if (rd_kafka_message_headers(m, &all) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	size_t n = rd_kafka_header_cnt(all);
+	n = n > LOG_HEADERS_MAX ? LOG_HEADERS_MAX : n;
+	struct log_header *h = arena_calloc(&b->arena, n + 1, sizeof *h);
+	for (size_t i = 0; i < n; i++) {
+		const char *name;
+		const void *value;
+		size_t size;
+		if (rd_kafka_header_get_all(all, i, &name, &value, &size))
+			break;
+		struct slice s = {value, value ? (uint32_t)size : 0};
+		h[r->nheaders++] = (struct log_header){
+		        arena_strdup(&b->arena, name), arena_slice(&b->arena, s)};
+	}
+	r->headers = h;
+}
+
 bool batch_add(struct batch *b, uint32_t topic, const rd_kafka_message_t *m)
 {
 	INVARIANT(b->n < b->max);
@@ -45,6 +66,8 @@ bool batch_add(struct batch *b, uint32_t topic, const rd_kafka_message_t *m)
 	        .key = {p, (uint32_t)m->key_len},
 	        .value = {p + m->key_len, (uint32_t)m->len},
 	};
+	if (b->headers)
+		headers_add(b, &b->out[b->n - 1], m);
 	b->bytes += size;
 	return b->n == b->max || b->bytes >= b->bytes_max;
 }

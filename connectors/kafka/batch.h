@@ -19,6 +19,7 @@ struct batch {
 	struct log_record *out;
 	uint32_t n, max;
 	size_t bytes, bytes_max; /* a poll ends early once it holds this much */
+	bool headers;            /* records come with theirs */
 };
 
 void batch_init(struct batch *b, size_t bytes_max);

@@ -110,6 +110,7 @@ enum status reader_open(struct log_broker *b, const char *topic, int32_t partiti
 	client_init(&r->client, b, r, "reader %s[%" PRId32 "]", topic, partition);
 	size_t bytes = memory_bytes / 4;
 	batch_init(&r->batch, bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes + 1);
+	r->batch.headers = true;
 	r->name = xstrdup(topic);
 	r->partition = partition;
 	r->position = offset;

@@ -21,6 +21,7 @@
 #include "base/slice.h"
 
 #define LOG_OFFSET_NONE (-1) /* no committed offset */
+#define LOG_HEADERS_MAX 32   /* of one record */
 
 struct log_header {
 	const char *name;
@@ -35,6 +36,9 @@ struct log_record {
 	int64_t timestamp; /* ms; -1 when the broker gives none */
 	bool has_key, has_value;
 	struct slice key, value;
+	/* Of a reader's records, at most LOG_HEADERS_MAX; a session's records come without. */
+	const struct log_header *headers;
+	uint32_t nheaders;
 };
 
 struct log_position {

@@ -15,6 +15,8 @@ struct mem_record {
 	bool has_key, has_value, pending_free;
 	struct slice key, value; /* one allocation, at key.p or value.p */
 	void *bytes;
+	struct log_header *headers; /* one allocation with their names and values */
+	uint32_t nheaders;
 };
 
 struct mem_partition {
@@ -95,6 +97,7 @@ struct log_broker *memory_log_new(void)
 static void record_free(struct mem_record *r)
 {
 	free(r->bytes);
+	free(r->headers);
 }
 
 static void mem_close(struct log_broker *b)
@@ -200,7 +203,7 @@ static enum status mem_offset_at(struct log_broker *b, const char *topic, int32_
 static struct log_record record_view(const struct mem_record *r, uint32_t topic, int32_t partition)
 {
 	return (struct log_record){topic, partition, r->offset, r->timestamp, r->has_key,
-		r->has_value, r->key, r->value};
+		r->has_value, r->key, r->value, r->headers, r->nheaders};
 }
 
 static struct mem_record record_copy(const struct slice *key, const struct slice *value,
@@ -214,6 +217,26 @@ static struct mem_record record_copy(const struct slice *key, const struct slice
 		memcpy(bytes + klen, value->p, vlen);
 	return (struct mem_record){.timestamp = timestamp, .has_key = key, .has_value = value,
 		.key = {bytes, klen}, .value = {bytes + klen, vlen}, .bytes = bytes};
+}
+
+static void headers_copy(struct mem_record *r, const struct log_header *headers, uint32_t n)
+{
+	size_t bytes = n * sizeof *headers;
+	for (uint32_t i = 0; i < n; i++)
+		bytes += strlen(headers[i].name) + 1 + headers[i].value.len;
+	if (!n)
+		return;
+	r->headers = xmalloc(bytes);
+	r->nheaders = n;
+	char *at = (char *)(r->headers + n);
+	for (uint32_t i = 0; i < n; i++) {
+		r->headers[i].name = strcpy(at, headers[i].name);
+		at += strlen(at) + 1;
+		r->headers[i].value = (struct slice){(uint8_t *)at, headers[i].value.len};
+		if (headers[i].value.len)
+			memcpy(at, headers[i].value.p, headers[i].value.len);
+		at += headers[i].value.len;
+	}
 }
 
 /* Takes the record over. */
@@ -624,8 +647,7 @@ static enum status mem_append(struct log_session *s, uint32_t topic, int32_t par
 	struct slice key, const struct slice *value, const struct log_header *headers,
 	uint32_t nheaders, int64_t timestamp, struct error *e)
 {
-	(void)headers, (void)nheaders;
-	INVARIANT(s->begun);
+	INVARIANT(s->begun && nheaders <= LOG_HEADERS_MAX);
 	if (fault_at(s, MEM_APPEND))
 		return injected(e, ERR_ABORT, "append");
 	if (s->npending == s->cap_pending) {
@@ -634,6 +656,7 @@ static enum status mem_append(struct log_session *s, uint32_t topic, int32_t par
 	}
 	s->pending[s->npending++] = (struct mem_pending){topic, partition,
 		record_copy(key.p ? &key : NULL, value, timestamp)};
+	headers_copy(&s->pending[s->npending - 1].record, headers, nheaders);
 	return ST_OK;
 }
 
