@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Helpers of the aggregate functions. Nothing here knows a function by name.
-//
-// 128-bit values go in and out by memcpy: accumulators are aligned to 8, and a compiler may
-// take an __int128 to be aligned to 16.
 #include "operators/aggregates/accumulator.h"
 
 static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
@@ -90,26 +87,6 @@ void result_f64(double v, struct value *out, struct agg_counts *n)
 {
 	*out = (struct value){.null = !isfinite(v), .f64 = v};
 	n->overflow += out->null;
-}
-
-uint32_t form_bytes(enum form f)
-{
-	return f == FORM_I128 ? 16 : 8;
-}
-
-void form_store(enum form f, void *at, const struct value *v)
-{
-	double d = f == FORM_F64 ? f64_canonical(v->f64) : 0;
-	memcpy(at, f == FORM_F64 ? (const void *)&d : (const void *)&v->i64, form_bytes(f));
-}
-
-struct value form_load(enum form f, const void *at)
-{
-	struct value v = {0};
-	memcpy(&v.i64, at, 8);
-	if (f == FORM_I128)
-		memcpy(&v.i128, at, 16);
-	return v;
 }
 
 void blob_copy(struct heap *h, uint32_t dst, uint32_t src)

@@ -29,15 +29,40 @@ __int128 pow10_i128(int exponent); /* 0..38 */
 /* A double result: what is not finite is null and counted. */
 void result_f64(double v, struct value *out, struct agg_counts *n);
 
-/* Bytes of a value of this form in place; texts take 8 (an offset and a length). */
-uint32_t form_bytes(enum form f);
-/* Fixed forms only; at need not be aligned to 16. */
-void form_store(enum form f, void *at, const struct value *v);
-struct value form_load(enum form f, const void *at);
 /* Zero has one sign, so that what is stored does not depend on which came first. */
 static inline double f64_canonical(double v)
 {
 	return v + 0.0;
+}
+
+/* Bytes of a value of this form in place; texts take 8 (an offset and a length). */
+static inline uint32_t form_bytes(enum form f)
+{
+	return f == FORM_I128 ? 16 : 8;
+}
+
+/* Into 8-byte aligned memory; fixed forms only. By memcpy, since accumulators are aligned to 8
+ * and a compiler may take an __int128 to be aligned to 16. */
+static inline void form_store(enum form f, void *at, const struct value *v)
+{
+	if (f == FORM_I128) {
+		memcpy(at, &v->i128, 16);
+	} else if (f == FORM_F64) {
+		double d = f64_canonical(v->f64);
+		memcpy(at, &d, 8);
+	} else {
+		memcpy(at, &v->i64, 8);
+	}
+}
+
+static inline struct value form_load(enum form f, const void *at)
+{
+	struct value v = {0};
+	if (f == FORM_I128)
+		memcpy(&v.i128, at, 16);
+	else
+		memcpy(&v.i64, at, 8);
+	return v;
 }
 
 /* -1, 0, 1; texts bytewise. As value_cmp, without the way through the type. */

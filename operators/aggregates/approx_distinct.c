@@ -124,16 +124,23 @@ static struct dense *make_dense(struct heap *h, uint32_t off)
 	return d;
 }
 
+/* First entry whose index is not below entry's; no branch on what is compared. */
+static uint32_t sparse_lower(const uint32_t *list, uint32_t len, uint32_t entry)
+{
+	const uint32_t *at = list;
+	uint32_t least = entry & ~((1u << RANK_BITS) - 1);
+	while (len > 1) {
+		uint32_t half = len / 2;
+		at += (at[half - 1] < least) * half;
+		len -= half;
+	}
+	return (uint32_t)(at - list) + (len == 1 && *at < least);
+}
+
 static void add_sparse(struct heap *h, uint32_t off, uint32_t entry)
 {
-	uint32_t n = sparse_len(h, off), from = 0, to = n, *list = sparse_at(h, off);
-	while (from < to) {
-		uint32_t mid = from + (to - from) / 2;
-		if (list[mid] >> RANK_BITS < entry >> RANK_BITS)
-			from = mid + 1;
-		else
-			to = mid;
-	}
+	uint32_t n = sparse_len(h, off), *list = sparse_at(h, off);
+	uint32_t from = sparse_lower(list, n, entry);
 	if (from < n && list[from] >> RANK_BITS == entry >> RANK_BITS) {
 		list[from] = entry > list[from] ? entry : list[from];
 	} else if (n == SPARSE_MAX) {

@@ -28,7 +28,7 @@
 #define CUBIC_A (6.0 / 35)
 #define CUBIC_B (-3.0 / 5)
 #define CUBIC_C (10.0 / 7)
-#define NEWTON_ROUNDS 6
+#define NEWTON_ROUNDS 4
 
 /* A bucket and its count in one word, so that words sort by bucket. */
 #define COUNT_BITS 46
@@ -46,17 +46,32 @@ static double cubic(double s)
 	return s * (CUBIC_C + s * (CUBIC_B + s * CUBIC_A));
 }
 
+/* v = (1 + *s) * 2^exponent, v normal. */
+static int split(double v, double *s)
+{
+	uint64_t bits;
+	memcpy(&bits, &v, 8);
+	int exponent = (int)(bits >> 52 & 0x7ff) - 1023;
+	bits = (bits & 0xfffffffffffff) | 0x3ff0000000000000;
+	memcpy(s, &bits, 8);
+	*s -= 1;
+	return exponent;
+}
+
 static uint64_t key_of(double v)
 {
-	if (v == 0)
+	double size = fabs(v), s;
+	if (size == 0)
 		return KEY_ZERO;
-	int exponent;
-	double s = 2 * frexp(fabs(v), &exponent) - 1;
-	int index = (int)ceil((exponent - 1 + cubic(s)) * PER_OCTAVE);
+	int exponent = size < DBL_MIN ? split(size * 0x1p60, &s) - 60 : split(size, &s);
+	double f = (exponent + cubic(s)) * PER_OCTAVE;
+	int index = (int)f;
+	index += f > index;
 	return (uint64_t)(v > 0 ? KEY_ZERO + KEY_SHIFT + index : KEY_ZERO - KEY_SHIFT - index);
 }
 
-/* The s in [0, 1) with cubic(s) = y, by Newton's method from s = y. */
+/* The s in [0, 1) with cubic(s) = y, by Newton's method from s = y, which is off by at most
+ * 0.09: four rounds reach the last bit. */
 static double cubic_inverse(double y)
 {
 	double s = y;
@@ -117,17 +132,18 @@ static uint64_t raised(uint64_t entry, uint64_t by)
 	return entry + (by < room ? by : room);
 }
 
-/* First entry whose key is not below. */
+/* First entry whose key is not below. Without a branch on what is compared: that one would be
+ * mispredicted every other time. */
 static uint32_t lower_bound(const uint64_t *entries, uint32_t len, uint64_t key)
 {
-	uint32_t from = 0;
-	while (len > 0) {
+	const uint64_t *at = entries;
+	uint64_t least = key << COUNT_BITS;
+	while (len > 1) {
 		uint32_t half = len / 2;
-		bool below = entries[from + half] >> COUNT_BITS < key;
-		from += below ? half + 1 : 0;
-		len = below ? len - half - 1 : half;
+		at += (at[half - 1] < least) * half;
+		len -= half;
 	}
-	return from;
+	return (uint32_t)(at - entries) + (len == 1 && *at < least);
 }
 
 /* Folds the lowest buckets until DDSKETCH_BUCKETS_MAX are left. */

@@ -64,7 +64,7 @@ static void edge_add(const struct agg_spec *s, struct heap *h, uint32_t off,
 	if (s->form == FORM_BYTES)
 		heap_blob_set(h, off + EDGE_VALUE, ev->value.bytes);
 	else
-		memcpy(acc->fixed, &ev->value.i64, form_bytes(s->form));
+		memcpy(acc->fixed, &ev->value.i128, form_bytes(s->form));
 }
 
 static void edge_merge(

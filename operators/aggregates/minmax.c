@@ -55,7 +55,8 @@ static bool best_get(
 		*out = (struct value){.bytes = blob_view(h, off)};
 		return acc->has;
 	}
-	*out = form_load(s->form, heap_at(h, off));
+	*out = (struct value){0};
+	memcpy(&out->i128, heap_at(h, off), form_bytes(s->form));
 	switch (s->form) {
 	case FORM_F64:
 		return !isnan(out->f64);
@@ -66,9 +67,19 @@ static bool best_get(
 	}
 }
 
+/* Whether v takes the place of what is there. */
 static bool best_loses(const struct agg_spec *s, const struct heap *h, uint32_t off,
         const struct value *v, int sign)
 {
+	if (s->form == FORM_F64) { /* NaN, which is nothing yet, compares false both ways */
+		double have = *(const double *)heap_at(h, off);
+		return sign == MIN ? !(v->f64 >= have) : !(v->f64 <= have);
+	}
+	if (s->form == FORM_I64) {
+		const struct best_i64 *have = heap_at(h, off);
+		return !have->has ||
+		       (sign == MIN ? v->i64 < have->value : v->i64 > have->value);
+	}
 	struct value have;
 	return !best_get(s, h, off, &have) || form_cmp(s->form, v, &have) == sign;
 }

@@ -10,6 +10,8 @@
 #ifndef WEIR_OPERATORS_AGGREGATES_SET_H
 #define WEIR_OPERATORS_AGGREGATES_SET_H
 
+#include <stddef.h>
+
 #include "operators/aggregates/accumulator.h"
 
 /* Texts of one set together: more makes it full, whatever its number of values. */
@@ -22,6 +24,12 @@ struct set_head {
 	uint32_t full;   /* the owner's to use */
 	struct blob text;
 	uint32_t dead; /* bytes of text that no entry names */
+};
+
+#define SET_TEXT ((uint32_t)offsetof(struct set_head, text))
+
+struct text_ref {
+	uint32_t off, len; /* in the text blob */
 };
 
 struct set {
@@ -52,9 +60,34 @@ static inline uint8_t *set_entry(const struct set *t, uint32_t i)
 	return heap_blob(t->h, t->off) + (size_t)i * t->stride;
 }
 
-struct value set_value(const struct set *t, uint32_t i);
-uint64_t set_count(const struct set *t, uint32_t i);
-void set_count_put(const struct set *t, uint32_t i, uint64_t count);
+/* FORM_BYTES: an entry's text. */
+static inline struct slice set_text(const struct set *t, const uint8_t *entry)
+{
+	struct text_ref ref;
+	memcpy(&ref, entry, sizeof ref);
+	return (struct slice){heap_blob(t->h, t->off + SET_TEXT) + ref.off, ref.len};
+}
+
+static inline struct value set_value(const struct set *t, uint32_t i)
+{
+	const uint8_t *entry = set_entry(t, i);
+	if (t->form == FORM_BYTES)
+		return (struct value){.bytes = set_text(t, entry)};
+	return form_load(t->form, entry);
+}
+
+static inline uint64_t set_count(const struct set *t, uint32_t i)
+{
+	uint64_t count;
+	memcpy(&count, set_entry(t, i) + t->stride - 8, 8);
+	return count;
+}
+
+static inline void set_count_put(const struct set *t, uint32_t i, uint64_t count)
+{
+	memcpy(set_entry(t, i) + t->stride - 8, &count, 8);
+}
+
 /* Bytes of text in use. */
 uint32_t set_text_bytes(const struct set *t);
 

@@ -35,17 +35,36 @@ static void spread_init(const struct agg_spec *s, void *acc)
 	memset(acc, 0, s->acc_bytes);
 }
 
-/* a - b as a double, rounded once. */
-static double difference(const struct agg_spec *s, const struct value *a, const struct value *b)
+static double difference_decimal(const struct agg_spec *s, __int128 a, __int128 b)
 {
 	__int128 d;
-	if (s->form == FORM_F64)
-		return a->f64 - b->f64;
-	if (s->form == FORM_I64)
-		return (double)((__int128)a->i64 - b->i64);
-	if (__builtin_sub_overflow(a->i128, b->i128, &d))
-		return number_f64(s, a) - number_f64(s, b);
-	return (double)d / pow10_f64(s->arg_type.scale);
+	double scale = pow10_f64(s->arg_type.scale);
+	if (__builtin_sub_overflow(a, b, &d))
+		return (double)a / scale - (double)b / scale;
+	return (double)d / scale;
+}
+
+/* a - b as a double, rounded once; both as form_store leaves them. */
+static double difference(const struct agg_spec *s, const void *a, const void *b)
+{
+	if (s->form == FORM_F64) {
+		double x, y;
+		memcpy(&x, a, sizeof x);
+		memcpy(&y, b, sizeof y);
+		return x - y;
+	}
+	if (s->form == FORM_I64) {
+		int64_t x, y, d;
+		memcpy(&x, a, sizeof x);
+		memcpy(&y, b, sizeof y);
+		if (__builtin_sub_overflow(x, y, &d))
+			return (double)((__int128)x - y);
+		return (double)d;
+	}
+	__int128 x, y;
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return difference_decimal(s, x, y);
 }
 
 static void spread_add(const struct agg_spec *s, struct heap *h, uint32_t off,
@@ -57,8 +76,7 @@ static void spread_add(const struct agg_spec *s, struct heap *h, uint32_t off,
 		form_store(s->form, acc->origin, &ev->value);
 		return;
 	}
-	struct value origin = form_load(s->form, acc->origin);
-	double x = difference(s, &ev->value, &origin);
+	double x = difference(s, &ev->value.i128, acc->origin);
 	double delta = x - acc->mean;
 	acc->mean += delta / (double)acc->count;
 	acc->squares += delta * (x - acc->mean);
@@ -76,8 +94,7 @@ static void spread_merge(const struct agg_spec *s, struct heap *h, uint32_t dst,
 		memcpy(to, from, s->acc_bytes);
 		return;
 	}
-	struct value a = form_load(s->form, from->origin), b = form_load(s->form, to->origin);
-	double delta = (from->mean - to->mean) + difference(s, &a, &b);
+	double delta = (from->mean - to->mean) + difference(s, from->origin, to->origin);
 	double nt = (double)to->count, nf = (double)from->count;
 	to->squares += from->squares + delta * delta * (nt / (nt + nf)) * nf;
 	to->mean += delta * (nf / (nt + nf));

@@ -131,7 +131,7 @@ static inline const char *rig_text(struct rig *r, uint32_t off)
 		buf_str(&b, "null");
 	else
 		value_text(&b, &r->spec.result, &v);
-	char *text = arena_strndup(&r->arena, (const char *)b.p, b.len);
+	char *text = arena_strdup(&r->arena, buf_cstr(&b));
 	buf_release(&b);
 	return text;
 }
