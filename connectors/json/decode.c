@@ -20,11 +20,8 @@ static bool read_object(struct walk *w, const struct object *o, const struct row
 
 static const uint8_t JSON_NULL[4] = "null";
 
-/* Takes a null if one is next. 1 taken, 0 something else, -1 a fault. */
-int walk_null(struct walk *w)
+int walk_null_word(struct walk *w)
 {
-	if (scan_peek(&w->scan) != 'n')
-		return 0;
 	struct slice t = scan_token(&w->scan);
 	if (t.len != sizeof JSON_NULL || memcmp(t.p, JSON_NULL, sizeof JSON_NULL) != 0) {
 		scan_fail(&w->scan, "not a JSON value");
@@ -63,9 +60,24 @@ static bool fill_absent(
 static bool read_leaf(struct walk *w, const struct member *m, const struct rows *r)
 {
 	struct value v;
+	struct column *c = &r->cols[m->field];
 	if (!leaf_read(w, &m->leaf, &v))
 		return false;
-	column_set(&r->cols[m->field], r->row, &v);
+	/* column_set without its null and its search for the form. */
+	switch (m->leaf.form) {
+	case FORM_I64:
+		c->i64[r->row] = v.i64;
+		break;
+	case FORM_F64:
+		c->f64[r->row] = v.f64;
+		break;
+	case FORM_I128:
+		c->i128[r->row] = v.i128;
+		break;
+	case FORM_BYTES:
+		c->bytes[r->row] = v.bytes;
+		break;
+	}
 	return true;
 }
 
@@ -116,14 +128,8 @@ bool walk_name(struct walk *w, struct slice *name)
 	return true;
 }
 
-/* Behind a value: 1 another follows, 0 the end, -1 a fault. */
-int walk_more(struct walk *w, uint8_t end)
+int walk_more_fault(struct walk *w)
 {
-	uint8_t c = scan_peek(&w->scan);
-	if (c == ',' || c == end) {
-		w->scan.next++;
-		return c == ',';
-	}
 	scan_fail(&w->scan, "a comma or an end was expected");
 	walk_syntax(w);
 	return -1;
@@ -137,17 +143,50 @@ bool walk_open(struct walk *w)
 	return true;
 }
 
+/* The usual case: the member that the schema names next, without blanks before the colon. */
+static struct member *expected(struct scan *s, const struct object *o, uint32_t *hint)
+{
+	if (*hint >= o->nmembers || s->next + 1 >= s->ntokens)
+		return NULL;
+	struct member *m = &o->members[*hint];
+	uint32_t at = s->at[s->next], colon = s->at[s->next + 1], len = m->name.len;
+	uint64_t first;
+	if (colon != at + len + 2 || at + 8 > s->at[s->ntokens] || s->p[colon] != ':')
+		return NULL;
+	memcpy(&first, s->p + at, 8);
+	if ((first & m->quoted_mask) != m->quoted)
+		return NULL;
+	if (len > 6 &&
+	        (s->p[at + len + 1] != '"' || memcmp(s->p + at + 8, m->name.p + 7, len - 7)))
+		return NULL;
+	s->next += 2;
+	++*hint;
+	return m;
+}
+
+/* A name, its colon and what it names; *m is NULL when the schema does not know it. */
+static bool read_name(struct walk *w, const struct object *o, uint32_t *hint, struct member **m)
+{
+	struct slice name;
+	*m = expected(&w->scan, o, hint);
+	if (*m)
+		return true;
+	if (!walk_name(w, &name))
+		return false;
+	*m = object_find(o, name, hint);
+	return true;
+}
+
 static bool read_members(
         struct walk *w, const struct object *o, const struct rows *r, uint32_t *found)
 {
 	uint32_t hint = 0;
 	int more;
 	do {
-		struct slice name;
+		struct member *m;
 		w->column = NULL;
-		if (!walk_name(w, &name))
+		if (!read_name(w, o, &hint, &m))
 			return false;
-		struct member *m = object_find(o, name, &hint);
 		if (m && m->kind != MEMBER_SKIP) {
 			++*found;
 			if (!read_member(w, m, r))

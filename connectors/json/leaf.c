@@ -128,10 +128,32 @@ static int number_integer(const struct number *n, int64_t *out)
 	return *out == wide ? 1 : -1;
 }
 
+/* The usual case: up to 18 digits, no sign, no blanks behind. Takes nothing. */
+static bool plain_integer(const struct scan *s, int64_t *out)
+{
+	const uint8_t *p = s->p + s->at[s->next];
+	uint32_t len = s->at[s->next + 1] - s->at[s->next];
+	int64_t v = 0;
+	if (len == 0 || len > 18 || (*p == '0' && len > 1))
+		return false;
+	for (uint32_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned)p[i] - '0';
+		if (digit > 9)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}
+
 static bool read_integer(
         struct walk *w, struct value *out, int64_t min, int64_t max, const char *type_wrong)
 {
 	struct number n;
+	if (plain_integer(&w->scan, &out->i64) && out->i64 >= min && out->i64 <= max) {
+		w->scan.next++;
+		return true;
+	}
 	if (!is_number_token(w))
 		return walk_wrong(w, type_wrong);
 	if (!scan_number(&w->scan, &n))
@@ -406,6 +428,7 @@ static bool (*const readers[])(struct walk *, const struct leaf *, struct value 
 void leaf_init(struct leaf *l, struct arena *a)
 {
 	l->read = readers[l->type.kind];
+	l->form = type_form(&l->type);
 	if (l->type.kind != KIND_ENUM)
 		return;
 	while (l->type.symbols[l->nsymbols])

@@ -23,6 +23,7 @@ struct walk {
 /* Compiled from a scalar type. */
 struct leaf {
 	struct type type;
+	enum form form;
 	uint32_t fixed_bytes;  /* 0 unless a fixed */
 	struct slice *symbols; /* enum */
 	uint32_t nsymbols;

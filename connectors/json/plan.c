@@ -27,6 +27,17 @@ static uint32_t name_hash(struct slice s)
 	return (uint32_t)(h >> 32);
 }
 
+/* The first bytes of "name" with its quotes, as they lie in memory. */
+static void quote_name(struct member *m)
+{
+	uint8_t text[8] = {'"'}, mask[8] = {0};
+	for (uint32_t i = 1; i < 8 && i <= m->name.len + 1; i++)
+		text[i] = i <= m->name.len ? m->name.p[i - 1] : '"';
+	memset(mask, 0xff, m->name.len + 2 < 8 ? m->name.len + 2 : 8);
+	memcpy(&m->quoted, text, 8);
+	memcpy(&m->quoted_mask, mask, 8);
+}
+
 static void index_names(struct object *o, struct arena *a)
 {
 	uint32_t size = 4;
@@ -35,6 +46,7 @@ static void index_names(struct object *o, struct arena *a)
 	o->mask = size - 1;
 	o->slots = arena_calloc(a, size, sizeof *o->slots);
 	for (uint32_t i = 0; i < o->nmembers; i++) {
+		quote_name(&o->members[i]);
 		uint32_t at = name_hash(o->members[i].name) & o->mask;
 		while (o->slots[at])
 			at = (at + 1) & o->mask;

@@ -22,6 +22,8 @@ enum member_kind { MEMBER_SKIP, MEMBER_LEAF, MEMBER_OBJECT, MEMBER_ARRAY, MEMBER
 
 struct member {
 	struct slice name;
+	uint64_t quoted,
+	        quoted_mask; /* the first 8 bytes of the name in quotes, to compare at once */
 	enum member_kind kind;
 	bool nullable;
 	const char *column; /* dotted name, for messages */

@@ -131,7 +131,7 @@ bool scan_unescape(struct slice raw, struct arena *a, struct slice *out)
 	return true;
 }
 
-bool scan_string(struct scan *s, struct arena *a, struct slice *out)
+bool scan_string_slow(struct scan *s, struct arena *a, struct slice *out)
 {
 	struct slice t = scan_token(s);
 	if (t.p[0] != '"')

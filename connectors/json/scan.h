@@ -42,8 +42,18 @@ static inline struct slice scan_token(const struct scan *s)
 	return (struct slice){from, (uint32_t)(end - from)};
 }
 
+bool scan_string_slow(struct scan *s, struct arena *a, struct slice *out);
+
 /* A string token's content, its escapes resolved in a (may be NULL: only checked). */
-bool scan_string(struct scan *s, struct arena *a, struct slice *out);
+static inline bool scan_string(struct scan *s, struct arena *a, struct slice *out)
+{
+	struct slice t = scan_token(s);
+	if (s->escapes || t.len < 2 || t.p[0] != '"' || t.p[t.len - 1] != '"')
+		return scan_string_slow(s, a, out);
+	s->next++;
+	*out = (struct slice){t.p + 1, t.len - 2};
+	return true;
+}
 
 /* A number as written. */
 struct number {
