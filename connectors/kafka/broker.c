@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "kafka.h"
 
-#define PUT_MS 10000 /* until a put gives up */
+#define PUT_MS 10000    /* until a put gives up */
+#define LEADER_TRIES 40 /* a partition just made, or moving, has no leader for a moment */
+#define LEADER_WAIT_US 50000
 
 static char **copy_list(const char *const *list)
 {
@@ -78,11 +81,22 @@ void broker_close(struct log_broker *b)
 
 // ---- offsets ----
 
+static bool leaderless(rd_kafka_resp_err_t err)
+{
+	return err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+	       err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
 enum status broker_bounds(struct log_broker *b, const char *topic, int32_t partition,
         int64_t *begin, int64_t *end, struct error *e)
 {
-	rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
-	        b->admin.rk, topic, partition, begin, end, KAFKA_ASK_MS);
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	for (int i = 0; i < LEADER_TRIES && leaderless(err); i++) {
+		if (i)
+			usleep(LEADER_WAIT_US);
+		err = rd_kafka_query_watermark_offsets(
+		        b->admin.rk, topic, partition, begin, end, KAFKA_ASK_MS);
+	}
 	if (err)
 		return client_error(
 		        &b->admin, e, err, NULL, "bounds of %s[%d]", topic, partition);
@@ -96,10 +110,15 @@ enum status broker_offset_at(struct log_broker *b, const char *topic, int32_t pa
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_t *p =
 	        rd_kafka_topic_partition_list_add(list, topic, partition);
-	p->offset = ts_ms;
-	rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(b->admin.rk, list, KAFKA_ASK_MS);
-	if (!err)
-		err = p->err;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	for (int i = 0; i < LEADER_TRIES && leaderless(err); i++) {
+		if (i)
+			usleep(LEADER_WAIT_US);
+		p->offset = ts_ms;
+		err = rd_kafka_offsets_for_times(b->admin.rk, list, KAFKA_ASK_MS);
+		if (!err)
+			err = p->err;
+	}
 	*out = p->offset;
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)

@@ -17,8 +17,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOG_REPEAT_NS ((int64_t)30 * 1000000000) /* a repeated line is written again after it  \
-	                                          */
+#define LOG_REPEAT_NS                                                                          \
+	((int64_t)30 * 1000000000) /* a repeated line is written again after it                \
+	                            */
 
 const char *const client_reserved[] = {"bootstrap.servers", "metadata.broker.list", "client.id",
         "group.id", "group.instance.id", "group.protocol", "partition.assignment.strategy",
@@ -27,8 +28,8 @@ const char *const client_reserved[] = {"bootstrap.servers", "metadata.broker.lis
         "enable.partition.eof", "transactional.id", "transaction.timeout.ms",
         "enable.idempotence", "acks", "request.required.acks", "message.timeout.ms",
         "delivery.timeout.ms", "partitioner", "offset.store.method", "plugin.library.paths",
-        "retries", "message.send.max.retries", "session.timeout.ms", "heartbeat.interval.ms",
-        "delivery.report.only.error", "produce.offset.report", "log.queue", "opaque", NULL};
+        "retries", "message.send.max.retries", "delivery.report.only.error",
+        "produce.offset.report", "log.queue", "opaque", NULL};
 
 bool client_property_secret(const char *name)
 {
@@ -103,6 +104,24 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 		LOG_WARN("kafka", "%s: %s: %s", c->name, fac, text);
 }
 
+static bool unreachable(rd_kafka_resp_err_t err)
+{
+	switch (err) {
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+	case RD_KAFKA_RESP_ERR__WAIT_COORD:
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+	case RD_KAFKA_RESP_ERR__SSL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void on_error(rd_kafka_t *rk, int err, const char *text, void *opaque)
 {
 	(void)rk;
@@ -115,6 +134,8 @@ static void on_error(rd_kafka_t *rk, int err, const char *text, void *opaque)
 		snprintf(c->last_error, sizeof c->last_error, "%s", text);
 	pthread_mutex_unlock(&c->lock);
 	LOG_DEBUG("kafka", "%s: %s: %s", c->name, rd_kafka_err2name(err), text);
+	if (c->failed && !unreachable(err))
+		c->failed(c, err, text);
 }
 
 bool client_all_down(struct client *c)
@@ -134,24 +155,6 @@ void client_ok(struct client *c)
 }
 
 // ---- errors ----
-
-static bool unreachable(rd_kafka_resp_err_t err)
-{
-	switch (err) {
-	case RD_KAFKA_RESP_ERR__TRANSPORT:
-	case RD_KAFKA_RESP_ERR__RESOLVE:
-	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-	case RD_KAFKA_RESP_ERR__WAIT_COORD:
-	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-	case RD_KAFKA_RESP_ERR__SSL:
-		return true;
-	default:
-		return false;
-	}
-}
 
 enum error_class client_error_class(rd_kafka_resp_err_t err)
 {

@@ -26,6 +26,8 @@ struct client {
 	rd_kafka_t *rk; /* NULL: not created */
 	struct log_broker *broker;
 	void *owner; /* for callbacks: the session, the reader */
+	/* Error events beside connections; on the polling thread; may be NULL. */
+	void (*failed)(struct client *c, rd_kafka_resp_err_t err, const char *why);
 	char name[100];
 
 	/* Set by the interceptor, from librdkafka's threads; see I5 in producer.c. */

@@ -58,6 +58,7 @@ struct log_session {
 	uint64_t polls;           /* the present poll's number */
 	bool lost;          /* seen before fetch() made librdkafka forget it; until revoked() */
 	bool failed, noted; /* pending: for ever, or for the next empty poll */
+	bool truncated;     /* pending is to name the partition */
 	struct error pending;
 
 	/* producer.c */
