@@ -10,7 +10,7 @@
 #include "run/online_view.h"
 
 #define CALL_ROWS_MAX 256
-#define CALL_BYTES_MAX (128 * 1024) /* a single row may be longer */
+#define CALL_BYTES_MAX (64 * 1024) /* a single row may be longer */
 
 /* One encoded call; a list by next. */
 struct call {
