@@ -258,16 +258,25 @@ static void find_held(struct findings *f)
 	held_why(n, last);
 }
 
+static int by_count(const void *a, const void *b)
+{
+	const struct snapshot_count *x = a, *y = b;
+	return (x->count < y->count) - (x->count > y->count);
+}
+
+/* Most frequent first. */
 static void dead_reasons(const struct snapshot_job *j, char *out, size_t size)
 {
 	char count[HUMAN_MAX];
+	struct snapshot_count *sorted = xcalloc(j->ndead, sizeof *sorted);
+	if (j->ndead)
+		memcpy(sorted, j->dead, j->ndead * sizeof *sorted);
+	qsort(sorted, j->ndead, sizeof *sorted, by_count);
 	size_t at = 0;
-	for (uint32_t i = 0; i < j->ndead && at < size; i++) {
-		if (!j->dead[i].count)
-			continue;
+	for (uint32_t i = 0; i < j->ndead && sorted[i].count && at < size; i++)
 		at += (size_t)snprintf(out + at, size - at, "%s%s %s", at ? ", " : "",
-		        human_count(count, j->dead[i].count), j->dead[i].reason);
-	}
+		        human_count(count, sorted[i].count), sorted[i].reason);
+	free(sorted);
 }
 
 static void find_died(struct findings *f)

@@ -94,7 +94,6 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void totals_add_task(const struct snapshot_task *t, struct snapshot_totals *out)
 {
-	out->records_per_s += t->records_per_s;
 	if (t->lag_records >= 0)
 		out->lag_records =
 		        (out->lag_records < 0 ? 0 : out->lag_records) + t->lag_records;
@@ -108,12 +107,22 @@ static void totals_add_task(const struct snapshot_task *t, struct snapshot_total
 	out->failed += t->state == TASK_FAILED;
 }
 
+/* What comes in from outside: a repartitioned record counts once. */
+static double source_rate(const struct snapshot_job *j)
+{
+	double sum = 0;
+	for (uint32_t i = 0; i < j->nnodes; i++)
+		sum += j->nodes[i].kind == STEP_SOURCE ? j->nodes[i].records_per_s : 0;
+	return sum;
+}
+
 void snapshot_totals(const struct snapshot_job *j, struct snapshot_totals *out)
 {
 	*out = (struct snapshot_totals){.lag_records = -1,
 	        .stream_time_ms = SNAPSHOT_NONE,
 	        .watermark_ms = SNAPSHOT_NONE,
 	        .last_commit_ms = SNAPSHOT_NONE};
+	out->records_per_s = source_rate(j);
 	for (uint32_t i = 0; i < j->ntasks; i++)
 		totals_add_task(&j->tasks[i], out);
 	for (uint32_t i = 0; i < j->nviews; i++) {

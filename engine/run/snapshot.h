@@ -149,7 +149,7 @@ struct snapshot_job {
 	const char *source; /* where the definition came from: "weir.jobs@12", a file's path */
 	int64_t commit_ms;  /* the commit interval */
 	int64_t started_ms;
-	uint64_t records, late; /* totals */
+	uint64_t records, late; /* read from the sources; of these, too late */
 	struct snapshot_node *nodes;
 	uint32_t nnodes;
 	struct snapshot_edge *edges;
