@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A checked job: what the job file says, resolved and compiled, with nothing left to look up. It
- * is immutable, lives in one arena and may be shared by threads. How it maps to topics, stages
- * and tasks is the plan's business (run/plan.h), since that needs partition counts.
+ * A checked job: what the job file says, resolved and compiled, with nothing left to look up.
+ * It is immutable, lives in one arena and may be shared by threads. How it maps to topics,
+ * stages and tasks is the plan's business (run/plan.h), since that needs partition counts.
  */
 #ifndef WEIR_LANG_JOB_H
 #define WEIR_LANG_JOB_H
@@ -26,73 +26,77 @@ struct source {
 	const char *name, *topic;
 	const struct format *format;
 	const struct schema *schema;
-	int time_field;          /* index into schema->fields */
-	int key_field;           /* -1: not named */
-	bool *used;              /* per field: some view, the time or the key needs it */
-	int64_t lateness_ms;     /* default 0 */
-	int64_t idle_ms;         /* 0: not set */
-	int64_t max_ahead_ms;    /* default 1 day */
+	int time_field;       /* index into schema->fields */
+	int key_field;        /* -1: not named */
+	bool *used;           /* per field: some view, the time or the key needs it */
+	int64_t lateness_ms;  /* default 0 */
+	int64_t idle_ms;      /* 0: not set */
+	int64_t max_ahead_ms; /* default 1 day */
 	enum start_kind start;
-	int64_t start_ms;        /* START_TIME */
+	int64_t start_ms; /* START_TIME */
 };
 
 /* One distinct aggregate call of a view; features that say the same share it. */
 struct agg_call {
 	struct agg_spec spec;
-	int arg;            /* output of the view's input program; -1: takes no value */
-	int where;          /* output (boolean) of the input program; -1: every event */
-	uint32_t window;    /* index into the view's windows */
-	const char *text;   /* canonical: "count() over 7d where arr_delay > 15" */
+	int arg;          /* output of the view's input program; -1: takes no value */
+	int where;        /* output (boolean) of the input program; -1: every event */
+	uint32_t window;  /* index into the view's windows */
+	const char *text; /* canonical: "count() over 7d where arr_delay > 15" */
 };
 
 struct feature {
 	const char *name;
 	struct type type;
 	bool nullable;
-	int call;           /* index into calls; -1: an expression of other features */
-	int output;         /* of the view's row program, when call is -1 */
-	const char *text;   /* as the user wrote it */
+	int call;              /* index into calls; -1: an expression of other features */
+	int output;            /* of the view's row program, when call is -1 */
+	const char *text;      /* as the user wrote it */
+	const char *canonical; /* in one spelling, for comparison */
 	int line;
 	const char *description; /* may be NULL */
 };
 
 struct view {
 	const char *name;
-	uint32_t version;        /* default 1 */
+	uint32_t version;                /* default 1 */
 	const char *owner, *description; /* may be NULL */
-	uint32_t source;         /* index into the job's sources */
-	uint32_t *entity;        /* fields of the source's schema */
+	uint32_t source;                 /* index into the job's sources */
+	uint32_t *entity;                /* fields of the source's schema */
 	uint32_t nentity;
-	struct program *input;   /* over the source's columns; NULL when it has no outputs */
-	int where;               /* output of input; -1: every record */
-	struct window *windows;  /* distinct ones */
+	bool *used; /* per field of the source's schema: an expression or the entity needs it */
+	struct program *input;  /* over the source's columns; NULL when it has no outputs */
+	int where;              /* output of input; -1: every record */
+	struct window *windows; /* distinct ones */
 	uint32_t nwindows;
 	struct agg_call *calls;
 	uint32_t ncalls;
-	struct program *row;     /* over calls' results (columns 0..ncalls-1); NULL: no expressions */
+	struct program
+	        *row; /* over calls' results (columns 0..ncalls-1); NULL: no expressions */
 	struct feature *features;
 	uint32_t nfeatures;
-	int64_t ttl_ms;          /* 0: none */
-	int64_t forget_ms;       /* 0: not set */
-	int64_t freshness_ms;    /* 0: no promise */
+	int64_t ttl_ms;               /* 0: none */
+	int64_t forget_ms;            /* 0: not set */
+	int64_t freshness_ms;         /* 0: no promise */
 	int64_t offline_retention_ms; /* 0: for ever */
-	uint32_t shards;         /* 0: default */
-	bool expiry;             /* emit */
-	const char *plan_text;   /* canonical text of all that changes results; compared by deploy */
+	uint32_t shards;              /* 0: default */
+	bool expiry;                  /* emit */
+	const char
+	        *plan_text; /* canonical text of all that changes results; compared by deploy */
 	int line;
 };
 
 struct job {
 	struct arena arena;
 	const char *name;
-	const char *path;        /* as given, for messages */
+	const char *path; /* as given, for messages */
 	struct source *sources;
 	uint32_t nsources;
 	struct view *views;
 	uint32_t nviews;
-	int64_t commit_ms;       /* `commit:`; 0: the node's default */
-	uint32_t workers;        /* `workers:` per node; default 1 */
-	const char *text;        /* self-contained YAML: the files it names inlined */
+	int64_t commit_ms; /* `commit:`; 0: the node's default */
+	uint32_t workers;  /* `workers:` per node; default 1 */
+	const char *text;  /* self-contained YAML: the files it names inlined */
 };
 
 /* What the language knows by name; main.c fills it from the folders' tables. */
@@ -113,7 +117,7 @@ struct diagnostic {
 struct diagnostics {
 	struct arena arena;
 	struct diagnostic *items;
-	uint32_t n, cap;         /* at most DIAGNOSTICS_MAX are kept, then one says so */
+	uint32_t n, cap; /* at most DIAGNOSTICS_MAX are kept, then one says so */
 };
 #define DIAGNOSTICS_MAX 100
 
@@ -126,12 +130,12 @@ void diagnostics_json(const struct diagnostics *d, struct buf *out); /* an array
 /* Reads and checks a job file. ST_OK with *out (job_free it), or ST_ERR with at least one
  * diagnostic. Reports every error it can find. Never crashes or loops on any input. Schema
  * paths are relative to the file. */
-enum status job_load(const char *path, const struct lang_env *env, struct job **out,
-	struct diagnostics *d);
+enum status job_load(
+        const char *path, const struct lang_env *env, struct job **out, struct diagnostics *d);
 /* The same from memory, as stored in weir.jobs (files inlined) or PUT over HTTP. path is for
  * messages; base_dir resolves relative file names, NULL refuses them. */
 enum status job_parse(struct slice yaml, const char *path, const char *base_dir,
-	const struct lang_env *env, struct job **out, struct diagnostics *d);
+        const struct lang_env *env, struct job **out, struct diagnostics *d);
 void job_free(struct job *j);
 
 #endif

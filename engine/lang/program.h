@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Compiled expressions: a straight-line list of typed column operations. Nulls as in SQL
- * (three-valued and/or/not; anything else with a null argument is null). Immutable and shared by
- * threads once compiled; all working memory is the arena passed to program_run.
+ * (three-valued and/or/not; anything else with a null argument is null). Immutable and shared
+ * by threads once compiled; all working memory is the arena passed to program_run.
  */
 #ifndef WEIR_LANG_PROGRAM_H
 #define WEIR_LANG_PROGRAM_H
@@ -10,7 +10,8 @@
 #include "base/arena.h"
 #include "data/batch.h"
 
-struct program; /* several expressions over the same input columns, common parts computed once */
+struct program; /* several expressions over the same input columns, common parts computed once
+                 */
 
 struct program_counts {
 	uint64_t overflow;    /* integer or decimal overflow: null */
@@ -25,6 +26,6 @@ const struct type *program_type(const struct program *p, uint32_t output);
  * compiled against; only those it uses need data. out[i] gets a column in a (or aliases an
  * input). n may be 0. */
 void program_run(const struct program *p, const struct column *cols, uint32_t n,
-	struct column *out, struct arena *a, struct program_counts *counts);
+        struct column *out, struct arena *a, struct program_counts *counts);
 
 #endif
