@@ -16,7 +16,7 @@ struct op {
 	const struct type **types;
 	struct value *values;
 	struct arena arena;
-	struct op_counts counts;
+	struct op_counts counts, committed;
 	struct buf key, value;
 };
 
@@ -27,6 +27,7 @@ static enum status key_by_open(const struct op_conf *conf, struct op **out, stru
 	op->conf = *conf;
 	op->rp = conf->repartition;
 	op->counts.newest_event_time = op->counts.newest_known_at = INT64_MIN;
+	op->committed = op->counts;
 	const struct schema *s = conf->plan->job->sources[op->rp->source].schema;
 	op->types = arena_alloc(&op->arena, op->rp->nentity * sizeof *op->types);
 	op->values = arena_alloc(&op->arena, op->rp->nentity * sizeof *op->values);
@@ -124,9 +125,12 @@ static enum status key_by_expire(struct op *op, int64_t stream_time, struct aren
 	return ST_END;
 }
 
-static void key_by_epoch_end(struct op *op)
+static void key_by_epoch_end(struct op *op, bool committed)
 {
-	(void)op;
+	if (committed)
+		op->committed = op->counts;
+	else
+		op->counts = op->committed;
 }
 
 static const struct op_counts *key_by_counts(struct op *op)

@@ -68,8 +68,8 @@ struct operator {
 	/* The same from a committed state row, for rewriting the online store. Into a. */
 	bool (*online_from_state)(struct op *op, struct slice entity, struct slice row,
 		struct online_row *out, struct arena *a);
-	/* The epoch is over, committed or not. */
-	void (*epoch_end)(struct op *op);
+	/* The epoch is over. After an abort the counts are again those of its start. */
+	void (*epoch_end)(struct op *op, bool committed);
 	const struct op_counts *(*counts)(struct op *op);
 };
 

@@ -474,6 +474,11 @@ enum status table_flush(struct table *t, struct error *e)
 	return flush_collect(t, true, e);
 }
 
+void table_budget_set(struct table *t, uint64_t memory_bytes)
+{
+	t->conf.memory_bytes = memory_bytes;
+}
+
 struct scan_item {
 	struct slice entity, row;
 };

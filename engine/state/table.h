@@ -23,8 +23,12 @@
 #include "data/heap.h"
 #include "state/store.h"
 
+#define ROW_FORMAT 1
+
 /* First bytes of every row. */
 struct row_head {
+	uint32_t format; /* ROW_FORMAT: every persisted form says its version */
+	uint32_t reserved;
 	int64_t due; /* next instant at which something happens by itself; STORE_NO_DUE */
 };
 
@@ -103,6 +107,9 @@ enum status table_flush(struct table *t, struct error *e);
 enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
 	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
 	void *arg, struct arena *a, struct error *e);
+
+/* Changes the memory budget; takes effect at the next tidy. */
+void table_budget_set(struct table *t, uint64_t memory_bytes);
 
 struct table_stats {
 	uint64_t entities_in_memory, bytes, dirty_bytes, flushes, flushed_rows, evicted, loads,

@@ -83,8 +83,9 @@ void layout_init(struct layout *l, const struct view *v, int64_t lateness_ms, st
 		l->fixed_bytes += sizeof(struct blob);
 	}
 	l->fixed_bytes = (l->fixed_bytes + 7) & ~7u;
-	l->keep_ms = lateness_ms + v->forget_ms;
+	bool lifetime = false;
 	for (uint32_t w = 0; w < v->nwindows; w++)
-		if (v->windows[w].kind == WINDOW_LIFETIME && !v->forget_ms)
-			l->keeps_for_ever = true;
+		lifetime |= v->windows[w].kind == WINDOW_LIFETIME;
+	l->keep_ms = lateness_ms + (lifetime ? v->forget_ms : 0);
+	l->keeps_for_ever = lifetime && !v->forget_ms;
 }

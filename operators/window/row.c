@@ -23,6 +23,7 @@ void row_init(const struct layout *l, struct heap *h)
 	h->garbage = 0;
 	memset(h->base, 0, h->len);
 	struct view_row *r = row_of(h);
+	r->head.format = ROW_FORMAT;
 	r->head.due = r->leaves = WINDOW_NEVER;
 	r->clock = r->known_at = INT64_MIN;
 	for (uint32_t c = 0; c < l->view->ncalls; c++)

@@ -20,7 +20,7 @@ struct op {
 	const struct view *view;
 	struct layout layout;
 	struct rows rows;
-	struct op_counts counts;
+	struct op_counts counts, committed;
 	struct arena arena; /* layout */
 	struct agg_event *events; /* per call, reused for each record */
 	uint8_t *takes;
@@ -33,6 +33,7 @@ static enum status window_open(const struct op_conf *conf, struct op **out, stru
 	op->conf = *conf;
 	op->view = &conf->plan->job->views[conf->view];
 	op->counts.newest_event_time = op->counts.newest_known_at = INT64_MIN;
+	op->committed = op->counts;
 	layout_init(&op->layout, op->view,
 		conf->plan->job->sources[op->view->source].lateness_ms, &op->arena);
 	op->events = arena_calloc(&op->arena, op->view->ncalls, sizeof *op->events);
@@ -300,8 +301,12 @@ static bool window_online_from_state(struct op *op, struct slice entity, struct 
 	return true;
 }
 
-static void window_epoch_end(struct op *op)
+static void window_epoch_end(struct op *op, bool committed)
 {
+	if (committed)
+		op->committed = op->counts;
+	else
+		op->counts = op->committed;
 	op->rows.n = 0; /* of an aborted epoch */
 	arena_reset(&op->rows.arena);
 	arena_reset(&op->rows.epoch);

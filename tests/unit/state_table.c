@@ -62,7 +62,7 @@ static void write_row(struct table *t, struct entry *en, int64_t due, int64_t va
 		h->cap = sizeof(struct row);
 	}
 	h->len = sizeof(struct row);
-	*(struct row *)h->base = (struct row){{due}, value};
+	*(struct row *)h->base = (struct row){{ROW_FORMAT, 0, due}, value};
 	entry_due_changed(t, en);
 }
 

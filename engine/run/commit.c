@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The epoch's end, step by step as EXACTLY-ONCE.md has it:
+//
+//   1 the tasks have processed into their overlays      (task.c)
+//   2 begin; outputs (as they come), changelog rows, markers
+//   3 flush, every delivery report OK
+//   4 send_offsets under the group's generation of now
+//   5 commit
+//   6 the overlays become the committed state
+//   7 the online store, from memory                      (publish.c)
+//   8 a producer that saw an ambiguous call is replaced before the next begin
+//
+// Two ways out of a failure. Before commit was called the epoch cannot have committed: abort,
+// drop the overlays, go back to the epoch's first offsets. Once it was called, everything but OK
+// means not known: drop the overlays and the producer, and read the truth (Start 2 to 6); the
+// return code never decides.
+#include "run/commit.h"
+
+#include "base/log.h"
+#include "run/publish.h"
+#include "run/worker.h"
+
+#define OVERLAY_SHARE 4 /* of the memory budget, before an epoch ends early */
+
+enum status commit_ready(struct worker *w, struct error *e)
+{
+	const struct log_ops *log = w->conf.log;
+	if (log->producer_ready(w->session) && !log->producer_ambiguous(w->session))
+		return ST_OK;
+	INVARIANT(!w->commit.begun);
+	log->producer_drop(w->session);
+	return log->producer_init(w->session, e);
+}
+
+bool commit_is_due(const struct worker *w)
+{
+	if (!w->commit.dirty)
+		return false;
+	int64_t age_ns = clock_mono_ns(w->conf.clock) - w->commit.started_ns;
+	if (age_ns >= w->conf.commit_ms * 1000000)
+		return true;
+	uint64_t live = w->commit.appended_bytes / 4;
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (w->tasks[i]->table)
+			live += table_live_bytes(w->tasks[i]->table);
+	return live > w->conf.memory_bytes / OVERLAY_SHARE;
+}
+
+struct changelog {
+	struct task *task;
+	struct buf key;
+};
+
+static enum status change_append(void *arg, uint32_t space, struct entry *en,
+	const struct heap *row, struct error *e)
+{
+	struct changelog *c = arg;
+	struct task *t = c->task;
+	c->key.len = 0;
+	buf_byte(&c->key, CHANGELOG_ROW);
+	buf_slice(&c->key, t->spaces[space].name);
+	buf_slice(&c->key, entry_entity(en));
+	struct slice value = row ? (struct slice){row->base, row->len} : (struct slice){NULL, 0};
+	return worker_append(t->worker, t->changelog, t->partition, buf_view(&c->key),
+		row ? &value : NULL, NULL, 0, e);
+}
+
+/* The marker of the epoch that is ending. */
+static struct marker marker_next(const struct task *t)
+{
+	struct marker m = t->marker;
+	m.epoch++;
+	m.inputs[0].next_offset = t->next_offset;
+	m.inputs[0].stream_time = t->stream_time;
+	m.inputs[0].idle_time = t->idle_time;
+	return m;
+}
+
+static enum status task_append(struct task *t, struct error *e)
+{
+	struct changelog c = {.task = t};
+	enum status st = table_changes(t->table, change_append, &c, e);
+	struct marker m = marker_next(t);
+	struct buf value = {0};
+	marker_write(&m, &value);
+	struct slice v = buf_view(&value);
+	static const uint8_t key = CHANGELOG_MARKER;
+	if (!st)
+		st = worker_append(t->worker, t->changelog, t->partition,
+			(struct slice){&key, 1}, &v, NULL, 0, e);
+	buf_release(&value);
+	buf_release(&c.key);
+	return st;
+}
+
+static bool task_takes_part(const struct task *t)
+{
+	return t->phase == PHASE_RUNNING && t->progressed;
+}
+
+/* Steps 2 to 4. */
+static enum status epoch_produce(struct worker *w, struct error *e)
+{
+	struct log_position *next = arena_alloc(&w->batch, (w->ntasks + 1) * sizeof *next);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		if (!task_takes_part(t))
+			continue;
+		if (task_append(t, e))
+			return ST_ERR;
+		next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
+	}
+	INVARIANT(n);
+	if (w->conf.log->flush(w->session, e))
+		return ST_ERR;
+	return w->conf.log->send_offsets(w->session, next, n, e);
+}
+
+/* Step 6, and the operators' side of it. */
+static void task_committed(struct task *t, int64_t took_ns)
+{
+	const struct log_ops *log = t->worker->conf.log;
+	t->marker = marker_next(t);
+	struct buf meta = {0};
+	store_meta_write(log->delivered(t->worker->session, t->changelog, t->partition),
+		&t->marker, &meta);
+	publish_collect(t);
+	table_commit(t->table, buf_view(&meta));
+	buf_release(&meta);
+	publish_epoch(t);
+	for (uint32_t i = 0; i < t->nops; i++)
+		t->ops[i].def->epoch_end(t->ops[i].op, true);
+	t->committed_counts = t->counts;
+	t->progressed = t->first_marker = false;
+	t->last_commit_ms = clock_wall_ms(t->worker->conf.clock);
+	t->last_commit_took_ms = (double)took_ns / 1e6;
+}
+
+static void epoch_committed(struct worker *w, int64_t took_ns)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (task_takes_part(w->tasks[i]))
+			task_committed(w->tasks[i], took_ns);
+	w->commit.begun = w->commit.dirty = false;
+	w->commit.appended_bytes = 0;
+	w->commit.epochs++;
+	if (took_ns > w->commit.took_ns_max)
+		w->commit.took_ns_max = took_ns;
+}
+
+static void worker_rewind(struct worker *w)
+{
+	const struct log_ops *log = w->conf.log;
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		if (t->phase != PHASE_RUNNING)
+			continue;
+		task_rewind(t);
+		struct log_position at = {t->topic, t->partition, t->next_offset};
+		if (log->seek(w->session, at, &e)) {
+			t->error = e;
+			LOG_WARN("commit", "%s: going back failed: %s", t->name, e.msg);
+		}
+	}
+	w->commit.begun = w->commit.dirty = false;
+	w->commit.appended_bytes = 0;
+}
+
+/* The producer is kept only if the abort is known to have worked and no call was ambiguous. */
+void commit_abandon(struct worker *w)
+{
+	const struct log_ops *log = w->conf.log;
+	struct error e;
+	if (w->commit.begun &&
+		(log->abort(w->session, &e) || log->producer_ambiguous(w->session)))
+		log->producer_drop(w->session);
+	w->commit.aborts++;
+	worker_rewind(w);
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		w->commit.dirty |= task_takes_part(w->tasks[i]); /* first markers */
+}
+
+/* Commit was called and did not say OK: read what happened. */
+static void commit_unknown(struct worker *w)
+{
+	const struct log_ops *log = w->conf.log;
+	w->commit.unknowns++;
+	w->commit.begun = w->commit.dirty = false;
+	w->commit.appended_bytes = 0;
+	log->producer_drop(w->session);
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		if (t->phase != PHASE_RUNNING)
+			continue;
+		log->pause(w->session, t->topic, t->partition);
+		task_reopen(t, &e);
+	}
+}
+
+enum status commit_epoch(struct worker *w, struct error *e)
+{
+	if (!w->commit.dirty)
+		return ST_OK;
+	int64_t from = clock_mono_ns(w->conf.clock);
+	if (epoch_produce(w, e)) {
+		commit_abandon(w);
+		return ST_ERR;
+	}
+	if (w->conf.log->commit(w->session, e)) {
+		commit_unknown(w);
+		return ST_ERR;
+	}
+	epoch_committed(w, clock_mono_ns(w->conf.clock) - from);
+	if (w->conf.log->producer_ambiguous(w->session))
+		w->conf.log->producer_drop(w->session);
+	return ST_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The epoch: one Kafka transaction that holds outputs, changelog rows, markers and input offsets
+ * of all the worker's tasks that went on. Reads like EXACTLY-ONCE.md, "Epoch".
+ */
+#ifndef WEIR_RUN_COMMIT_H
+#define WEIR_RUN_COMMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct worker;
+
+struct commit {
+	bool begun;            /* a transaction is open */
+	bool dirty;            /* some task has something to commit */
+	int64_t started_ns;    /* of the epoch's first record */
+	uint64_t appended_bytes;
+	uint64_t epochs, aborts, unknowns;
+	int64_t took_ns_max;
+};
+
+/* Makes sure there is a usable producer: none that saw an ambiguous call (I5). */
+enum status commit_ready(struct worker *w, struct error *e);
+/* The epoch is old enough, or its overlay has reached its share of memory. */
+bool commit_is_due(const struct worker *w);
+/* Ends the epoch. On failure everything has been put right (rewound, or taken over again) and
+ * the error says why. */
+enum status commit_epoch(struct worker *w, struct error *e);
+/* Gives the epoch up: it cannot have committed. */
+void commit_abandon(struct worker *w);
+
+#endif

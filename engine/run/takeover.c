@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Start or takeover of a partition. The order is the protocol's: offsets before the high
+// watermark, the high watermark (not the last stable offset) before the replay, then the check
+// that the marker and the group agree. The marker is the authority; the group's offsets only
+// tell that somebody else went on.
+#include "run/takeover.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "run/publish.h"
+#include "run/worker.h"
+
+#define RESTORE_RECORDS 2048
+#define RESTORE_COMMIT_ROUNDS 16
+#define STALL_NS INT64_C(3000000000)
+#define MISMATCH_MAX 3
+
+struct takeover {
+	struct takeover_progress progress;
+	struct log_reader *reader;
+	struct log_record *records;
+	int64_t group_offset, end;
+	struct marker found;     /* newest marker seen */
+	bool has_marker, wiped;
+	uint32_t rounds, mismatches;
+	int64_t stalled_since_ns;
+	int64_t next_try_ns;
+};
+
+void takeover_start(struct task *t)
+{
+	takeover_free(t);
+	t->takeover = xcalloc(1, sizeof *t->takeover);
+	t->takeover->progress.started_ns = clock_mono_ns(t->worker->conf.clock);
+	t->phase = PHASE_OFFSETS;
+}
+
+static void reader_drop(struct task *t)
+{
+	struct takeover *k = t->takeover;
+	if (k->reader)
+		t->worker->conf.log->reader_close(k->reader);
+	k->reader = NULL;
+}
+
+void takeover_free(struct task *t)
+{
+	if (!t->takeover)
+		return;
+	reader_drop(t);
+	free(t->takeover->records);
+	free(t->takeover);
+	t->takeover = NULL;
+}
+
+/* A previous owner that holds its offsets in an open transaction is barred; its id is in the
+ * marker. Without one the transaction time-out does it. */
+static void stalled(struct task *t)
+{
+	struct takeover *k = t->takeover;
+	const struct worker_conf *c = &t->worker->conf;
+	int64_t now = clock_mono_ns(c->clock);
+	if (!k->stalled_since_ns)
+		k->stalled_since_ns = now;
+	if (now - k->stalled_since_ns < STALL_NS || !k->has_marker)
+		return;
+	k->stalled_since_ns = now;
+	if (strcmp(k->found.transactional_id, t->worker->transactional_id) == 0)
+		return;
+	struct error e;
+	LOG_WARN("takeover", "%s: the previous owner %s holds a transaction open: fencing it",
+		t->name, k->found.transactional_id);
+	if (c->log->fence(c->broker, k->found.transactional_id, &e))
+		LOG_WARN("takeover", "%s: fencing failed: %s", t->name, e.msg);
+}
+
+/* Step 3. */
+static enum status step_offsets(struct task *t, struct error *e)
+{
+	struct log_position pos = {t->topic, t->partition, LOG_OFFSET_NONE};
+	if (t->worker->conf.log->committed(t->worker->session, &pos, 1, e)) {
+		if (e->class == ERR_RETRIABLE)
+			stalled(t);
+		return ST_ERR;
+	}
+	t->takeover->stalled_since_ns = 0;
+	t->takeover->group_offset = pos.offset;
+	t->phase = PHASE_BOUNDS;
+	return ST_OK;
+}
+
+static void table_make(struct task *t)
+{
+	const struct worker_conf *c = &t->worker->conf;
+	uint64_t all = 0;
+	for (uint32_t i = 0; i < c->plan->nstages; i++)
+		all += (uint64_t)c->plan->stages[i].partitions;
+	/* Tasks may gather here up to all of them: each has its share from the start. */
+	uint64_t share = c->memory_bytes / (all ? all : 1);
+	struct table_conf conf = {.clock = c->clock, .store = t->store, .spaces = t->spaces,
+		.nspaces = t->stage->nviews, .memory_bytes = share};
+	t->table = table_new(&conf);
+	for (uint32_t i = 0; i < t->stage->nviews; i++)
+		t->ops[i].def->table_set(t->ops[i].op, t->table);
+}
+
+/* Where the local copy stands; 0 when there is none. */
+static enum status local_position(struct task *t, int64_t *out, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	*out = 0;
+	k->has_marker = false;
+	if (!t->store)
+		return ST_OK;
+	struct slice meta;
+	arena_reset(&t->worker->batch);
+	if (t->store->ops->meta(t->store, &meta, &t->worker->batch, e))
+		return ST_ERR;
+	if (!meta.len)
+		return ST_OK;
+	if (!store_meta_read(meta, out, &k->found)) {
+		LOG_WARN("takeover", "%s: the local state is of another format: restoring",
+			t->name);
+		*out = 0;
+		return t->store->ops->wipe(t->store, e);
+	}
+	k->has_marker = k->found.epoch > 0;
+	return ST_OK;
+}
+
+static enum status local_wipe(struct task *t, const char *why, struct error *e)
+{
+	LOG_WARN("takeover", "%s: %s: dropping the local copy and restoring it from %s", t->name,
+		why, t->stage->changelog);
+	t->takeover->has_marker = false;
+	return t->store ? t->store->ops->wipe(t->store, e) : ST_OK;
+}
+
+/* Step 4: the high watermark, after the offsets. */
+static enum status step_bounds(struct task *t, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	const struct worker_conf *c = &t->worker->conf;
+	int64_t begin, position;
+	if (c->log->bounds(c->broker, t->stage->changelog, t->partition, &begin, &k->end, e) ||
+		local_position(t, &position, e))
+		return ST_ERR;
+	if (position > k->end) {
+		if (local_wipe(t, "its position is past the changelog's end (was the changelog "
+				  "recreated?)", e))
+			return ST_ERR;
+		position = begin;
+	} else if (position < begin) {
+		if (position && local_wipe(t, "the changelog starts after its position", e))
+			return ST_ERR;
+		position = begin;
+	}
+	table_free(t->table);
+	table_make(t);
+	k->progress.position = position;
+	k->progress.end = k->end;
+	k->progress.rows = 0;
+	t->phase = PHASE_RESTORE;
+	if (position >= k->end) {
+		t->phase = PHASE_CHECK;
+		return ST_OK;
+	}
+	if (!k->records)
+		k->records = xmalloc(RESTORE_RECORDS * sizeof *k->records);
+	return c->log->reader_open(c->broker, t->stage->changelog, t->partition, position,
+		c->memory_bytes / 16, &k->reader, e);
+}
+
+static int space_of(const struct task *t, struct slice key, struct slice *entity)
+{
+	for (uint32_t i = 0; i < t->stage->nviews; i++) {
+		struct slice name = t->spaces[i].name;
+		if (key.len >= name.len && memcmp(key.p, name.p, name.len) == 0) {
+			*entity = (struct slice){key.p + name.len, key.len - name.len};
+			return (int)i;
+		}
+	}
+	return -1; /* a view that the job no longer has */
+}
+
+static enum status row_apply(struct task *t, const struct log_record *r, struct error *e)
+{
+	struct slice key = {r->key.p + 1, r->key.len - 1}, entity;
+	int space = space_of(t, key, &entity);
+	if (space < 0)
+		return ST_OK;
+	struct slice row = r->has_value ? r->value : (struct slice){NULL, 0};
+	struct row_head head;
+	if (row.p && row.len < sizeof head)
+		return error_set(e, ERR_FATAL, 0, "%s[%d]@%lld: a state row of %u bytes",
+			t->stage->changelog, (int)t->partition, (long long)r->offset, row.len);
+	if (row.p)
+		memcpy(&head, row.p, sizeof head);
+	if (row.p && head.format != ROW_FORMAT)
+		return error_set(e, ERR_FATAL, 0,
+			"%s[%d]@%lld: a state row of format %u, this weir reads %u: run the "
+			"version that wrote it, or give the view a new version",
+			t->stage->changelog, (int)t->partition, (long long)r->offset, head.format,
+			ROW_FORMAT);
+	table_restore(t->table, (uint32_t)space, entity, row);
+	t->takeover->progress.rows++;
+	return ST_OK;
+}
+
+static enum status changelog_apply(struct task *t, const struct log_record *r, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	k->progress.bytes += r->key.len + r->value.len;
+	if (r->key.len && r->key.p[0] == CHANGELOG_ROW)
+		return row_apply(t, r, e);
+	struct marker m;
+	if (!r->key.len || r->key.p[0] != CHANGELOG_MARKER || !marker_read(r->value, &m))
+		return error_set(e, ERR_FATAL, 0,
+			"%s[%d]@%lld is no changelog record that this weir reads",
+			t->stage->changelog, (int)t->partition, (long long)r->offset);
+	k->found = m;
+	k->has_marker = true;
+	return ST_OK;
+}
+
+/* What has been replayed so far is a committed prefix: the store may have it. */
+static enum status restore_commit(struct task *t, bool last, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	struct buf meta = {0};
+	store_meta_write(k->progress.position, &k->found, &meta);
+	table_commit(t->table, buf_view(&meta));
+	buf_release(&meta);
+	(void)last;
+	return table_tidy(t->table, false, e);
+}
+
+/* Step 5: by position, since control records and aborted ones are never seen. */
+static enum status step_restore(struct task *t, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	const struct log_ops *log = t->worker->conf.log;
+	uint32_t n = 0;
+	if (log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
+		return ST_ERR;
+	for (uint32_t i = 0; i < n; i++)
+		if (changelog_apply(t, &k->records[i], e))
+			return ST_ERR;
+	k->progress.position = log->reader_position(k->reader);
+	bool done = k->progress.position >= k->end;
+	if ((done || ++k->rounds % RESTORE_COMMIT_ROUNDS == 0) && restore_commit(t, done, e))
+		return ST_ERR;
+	if (done) {
+		reader_drop(t);
+		t->phase = PHASE_CHECK;
+	}
+	return ST_OK;
+}
+
+/* A job's first start at this partition: where its source says. */
+static enum status start_fresh(struct task *t, struct error *e)
+{
+	const struct worker_conf *c = &t->worker->conf;
+	const struct source *s = &c->plan->job->sources[t->stage->source];
+	struct marker_input *in = &t->marker.inputs[0];
+	int64_t begin, end;
+	if (c->log->bounds(c->broker, t->stage->topic, t->partition, &begin, &end, e))
+		return ST_ERR;
+	in->next_offset = begin;
+	if (!t->stage->in && s->start == START_LATEST)
+		in->next_offset = end;
+	if (!t->stage->in && s->start == START_TIME &&
+		c->log->offset_at(c->broker, t->stage->topic, t->partition, s->start_ms,
+			&in->next_offset, e))
+		return ST_ERR;
+	t->marker.incarnation_ms = clock_wall_ms(c->clock);
+	t->marker.ninputs = 1;
+	in->stream_time = in->idle_time = MARKER_NO_TIME;
+	t->first_marker = true;
+	return ST_OK;
+}
+
+static bool same_id(const uint8_t a[16], const uint8_t b[16])
+{
+	static const uint8_t none[16];
+	return !memcmp(a, none, 16) || !memcmp(b, none, 16) || !memcmp(a, b, 16);
+}
+
+/* The input must be the topic the marker speaks of, with as many partitions. */
+static enum status input_check(struct task *t, struct error *e)
+{
+	const struct worker_conf *c = &t->worker->conf;
+	struct marker_input *in = &t->marker.inputs[0];
+	struct log_topic_info info;
+	int64_t begin, end;
+	if (c->log->topic_info(c->broker, t->stage->topic, &info, e) ||
+		c->log->bounds(c->broker, t->stage->topic, t->partition, &begin, &end, e))
+		return ST_ERR;
+	if (!same_id(in->topic_id, info.id))
+		return error_set(e, ERR_FATAL, 0,
+			"topic %s was deleted and created again: its offsets mean other records; "
+			"give the job a new name or its views new versions", t->stage->topic);
+	if (in->partitions && in->partitions != info.partitions && t->stage->nviews)
+		return error_set(e, ERR_FATAL, 0,
+			"topic %s has %d partitions, the state was made from %d: keys have moved "
+			"between partitions; give its views new versions and backfill",
+			t->stage->topic, (int)info.partitions, (int)in->partitions);
+	if (in->next_offset < begin)
+		return error_set(e, ERR_FATAL, 0,
+			"%s[%d]: offsets %lld to %lld were deleted by retention before they were "
+			"read; restore them, or start the job anew", t->stage->topic,
+			(int)t->partition, (long long)in->next_offset, (long long)begin - 1);
+	if (in->next_offset > end)
+		return error_set(e, ERR_FATAL, 0,
+			"%s[%d] ends at offset %lld, but %lld was read already: the topic was "
+			"truncated or recreated", t->stage->topic, (int)t->partition,
+			(long long)end, (long long)in->next_offset - 1);
+	memcpy(in->topic_id, info.id, sizeof in->topic_id);
+	in->partitions = info.partitions;
+	return ST_OK;
+}
+
+/* Step 6. ST_END: not yet settled, go back. */
+static enum status self_check(struct task *t, struct error *e)
+{
+	struct takeover *k = t->takeover;
+	if (!k->has_marker) {
+		if (k->group_offset == LOG_OFFSET_NONE)
+			return start_fresh(t, e);
+		return error_set(e, ERR_FATAL, 0,
+			"%s[%d] is empty, but the group %s has offset %lld for %s[%d]: the state is "
+			"lost. Recreate it by a new version of the views and a backfill, or delete "
+			"the group's offsets to start from nothing", t->stage->changelog,
+			(int)t->partition, t->worker->conf.plan->group, (long long)k->group_offset,
+			t->stage->topic, (int)t->partition);
+	}
+	t->marker = k->found;
+	int64_t marker = t->marker.inputs[0].next_offset;
+	if (k->group_offset == LOG_OFFSET_NONE || k->group_offset == marker)
+		return ST_OK;
+	if (++k->mismatches < MISMATCH_MAX) {
+		t->phase = PHASE_OFFSETS;
+		return ST_END;
+	}
+	if (!k->wiped) {
+		k->wiped = true;
+		k->mismatches = 0;
+		if (local_wipe(t, "its marker and the group's offset differ", e))
+			return ST_ERR;
+		t->phase = PHASE_OFFSETS;
+		return ST_END;
+	}
+	LOG_ERROR("takeover", "%s: the changelog's marker says offset %lld of %s[%d], the group "
+			      "%lld: going on from the marker", t->name, (long long)marker,
+		t->stage->topic, (int)t->partition, (long long)k->group_offset);
+	return ST_OK;
+}
+
+static enum status step_check(struct task *t, struct error *e)
+{
+	enum status st = self_check(t, e);
+	if (st)
+		return st < 0 ? ST_ERR : ST_OK;
+	if (input_check(t, e))
+		return ST_ERR;
+	const struct marker_input *in = &t->marker.inputs[0];
+	t->next_offset = in->next_offset;
+	t->stream_time = in->stream_time;
+	t->idle_time = in->idle_time;
+	if (t->last_event_time == MARKER_NO_TIME)
+		t->last_event_time = in->stream_time;
+	snprintf(t->marker.transactional_id, sizeof t->marker.transactional_id, "%s",
+		t->worker->transactional_id);
+	t->marker.plan_hash = t->worker->conf.plan->hash;
+	t->progressed = t->first_marker;
+	struct log_position at = {t->topic, t->partition, t->next_offset};
+	const struct log_ops *log = t->worker->conf.log;
+	if (t->fetching ? log->seek(t->worker->session, at, e)
+			: log->fetch(t->worker->session, at, e))
+		return ST_ERR;
+	if (t->fetching)
+		log->resume(t->worker->session, t->topic, t->partition);
+	t->fetching = true;
+	LOG_DEBUG("takeover", "%s: running from offset %lld, %lld rows restored", t->name,
+		(long long)t->next_offset, (long long)t->takeover->progress.rows);
+	takeover_free(t);
+	t->phase = PHASE_RUNNING;
+	return ST_OK;
+}
+
+enum status takeover_step(struct task *t, struct error *e)
+{
+	switch (t->phase) {
+	case PHASE_OFFSETS:
+		return step_offsets(t, e);
+	case PHASE_BOUNDS:
+		return step_bounds(t, e);
+	case PHASE_RESTORE:
+		return step_restore(t, e);
+	case PHASE_CHECK:
+		return step_check(t, e);
+	case PHASE_RUNNING:
+	case PHASE_FAILED:
+		break;
+	}
+	return ST_OK;
+}
+
+void takeover_progress(const struct task *t, struct takeover_progress *out)
+{
+	*out = t->takeover ? t->takeover->progress : (struct takeover_progress){0};
+}

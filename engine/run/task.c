@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tasks: records to batches to operators. Bad records go to the dead-letter topic and late ones
+// to the late topic, inside the epoch's transaction.
+// Not here: commit, takeover, the online store.
+#include "run/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lang/civil.h"
+#include "run/publish.h"
+#include "run/takeover.h"
+#include "run/worker.h"
+
+static const struct source *task_source(const struct task *t)
+{
+	return &t->worker->conf.plan->job->sources[t->stage->source];
+}
+
+static enum status output_append(void *arg, uint32_t topic, int32_t partition, struct slice key,
+	const struct slice *value, struct error *e)
+{
+	return worker_append(arg, topic, partition, key, value, NULL, 0, e);
+}
+
+static enum status window_add(struct task *t, uint32_t view, struct error *e)
+{
+	struct worker *w = t->worker;
+	const struct view_plan *vp = &w->conf.plan->views[view];
+	const struct view *v = &w->conf.plan->job->views[view];
+	struct op_slot *slot = &t->ops[t->nops];
+	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
+		.view = view, .topic = w->conf.log->topic(w->session, vp->topic),
+		.output = {w, output_append}, .space = t->nops,
+		.online = w->conf.online_ops != NULL};
+	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
+	if (slot->def->open(&conf, &slot->op, e))
+		return ST_ERR;
+	t->spaces[t->nops++] = (struct table_space){vp->space, slot->def->pack, slot->op};
+	if (!w->conf.online_ops)
+		return ST_OK;
+	struct online_view ov = {.name = v->name, .version = v->version,
+		.features = vp->features, .nfeatures = v->nfeatures, .ttl_ms = v->ttl_ms};
+	slot->online_view = w->conf.online_ops->view_add(w->conf.online, &ov);
+	return ST_OK;
+}
+
+static enum status key_by_add(struct task *t, const struct repartition *r, struct error *e)
+{
+	struct worker *w = t->worker;
+	struct op_slot *slot = &t->ops[t->nops];
+	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
+		.repartition = r, .topic = w->conf.log->topic(w->session, r->topic),
+		.output = {w, output_append}};
+	*slot = (struct op_slot){.def = w->conf.operators->key_by};
+	if (slot->def->open(&conf, &slot->op, e))
+		return ST_ERR;
+	t->nops++;
+	return ST_OK;
+}
+
+static enum status ops_open(struct task *t, struct error *e)
+{
+	uint32_t n = t->stage->nviews + t->stage->nout;
+	t->ops = xcalloc(n, sizeof *t->ops);
+	t->spaces = xcalloc(t->stage->nviews, sizeof *t->spaces);
+	for (uint32_t i = 0; i < t->stage->nviews; i++)
+		if (window_add(t, t->stage->views[i], e))
+			return ST_ERR;
+	for (uint32_t i = 0; i < t->stage->nout; i++)
+		if (key_by_add(t, t->stage->out[i], e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+/* A source is decoded for the columns the job uses, a repartition topic in full. */
+static enum status decoder_open(struct task *t, struct error *e)
+{
+	const struct worker_conf *wc = &t->worker->conf;
+	const struct source *s = task_source(t);
+	struct decoder_conf conf = {.schema = s->schema, .wanted = s->used,
+		.schemas = wc->schemas, .value_bytes_max = wc->value_bytes_max};
+	t->format = s->format;
+	if (t->stage->in) {
+		conf.schema = t->stage->in->schema;
+		conf.schemas = NULL;
+		conf.value_bytes_max = UINT32_MAX;
+		t->wanted = xmalloc(conf.schema->nfields);
+		memset(t->wanted, 1, conf.schema->nfields);
+		conf.wanted = t->wanted;
+		t->format = wc->avro;
+	}
+	return t->format->decoder_new(&conf, &t->decoder, e);
+}
+
+static void names_make(struct task *t)
+{
+	const char *job = t->worker->conf.plan->job->name;
+	snprintf(t->name, sizeof t->name, "%s/%s/%d", job, t->stage->name, (int)t->partition);
+	snprintf(t->online_name, sizeof t->online_name, "%s:%s:%d", job, t->stage->name,
+		(int)t->partition);
+}
+
+enum status task_new(struct worker *w, const struct stage *stage, int32_t partition,
+	struct task **out, struct error *e)
+{
+	struct task *t = xcalloc(1, sizeof *t);
+	t->worker = w;
+	t->stage = stage;
+	t->partition = partition;
+	t->topic = w->conf.log->topic(w->session, stage->topic);
+	t->changelog = w->conf.log->topic(w->session, stage->changelog);
+	t->stream_time = t->idle_time = MARKER_NO_TIME;
+	t->last_event_time = t->last_timestamp = t->newest_stream_of_source = MARKER_NO_TIME;
+	names_make(t);
+	enum status st = ST_OK;
+	if (w->conf.store)
+		st = w->conf.store->ops->task_open(w->conf.store, t->name, &t->store, e);
+	if (st || ops_open(t, e) || decoder_open(t, e)) {
+		task_free(t);
+		return ST_ERR;
+	}
+	publish_open(t);
+	takeover_start(t);
+	*out = t;
+	return ST_OK;
+}
+
+void task_free(struct task *t)
+{
+	if (!t)
+		return;
+	takeover_free(t);
+	publish_close(t);
+	table_free(t->table);
+	for (uint32_t i = 0; i < t->nops; i++)
+		t->ops[i].def->close(t->ops[i].op);
+	if (t->decoder)
+		t->format->decoder_free(t->decoder);
+	if (t->store)
+		t->store->ops->task_close(t->store);
+	free(t->wanted);
+	free(t->ops);
+	free(t->spaces);
+	free(t);
+}
+
+/* -- bad and late records -- */
+
+static uint32_t int_text(char *out, size_t room, int64_t v)
+{
+	return (uint32_t)snprintf(out, room, "%lld", (long long)v);
+}
+
+static enum status side_append(struct task *t, uint32_t topic, const struct log_record *r,
+	enum bad bad, const char *detail, struct error *e)
+{
+	char partition[16], offset[32], timestamp[32];
+	struct log_header h[] = {
+		{"reason", slice_of(bad_reason[bad])},
+		{"detail", slice_of(detail ? detail : "")},
+		{"source_topic", slice_of(t->stage->topic)},
+		{"source_partition", {(uint8_t *)partition,
+			int_text(partition, sizeof partition, r->partition)}},
+		{"source_offset", {(uint8_t *)offset, int_text(offset, sizeof offset, r->offset)}},
+		{"source_timestamp", {(uint8_t *)timestamp,
+			int_text(timestamp, sizeof timestamp, r->timestamp)}},
+		{"job_version", slice_of(t->worker->job_version)},
+	};
+	struct slice none = {NULL, 0};
+	return worker_append(t->worker, topic, 0, r->has_key ? r->key : none,
+		r->has_value ? &r->value : NULL, h, sizeof h / sizeof *h, e);
+}
+
+static void sample_keep(struct task *t, const struct log_record *r, const struct bad_record *b)
+{
+	struct dead_sample *s = &t->dead[t->ndead++ % DEAD_SAMPLES];
+	*s = (struct dead_sample){.offset = r->offset, .bad = b->bad,
+		.at_ms = clock_wall_ms(t->worker->conf.clock)};
+	snprintf(s->detail, sizeof s->detail, "%s", b->detail ? b->detail : "");
+}
+
+static enum status bad_out(struct task *t, const struct log_record *r, const struct bad_record *b,
+	struct error *e)
+{
+	t->counts.bad[b->bad]++;
+	if (b->bad == BAD_LATE)
+		return side_append(t, t->worker->late_topic, r, b->bad, b->detail, e);
+	sample_keep(t, r, b);
+	return side_append(t, t->worker->dead_topic, r, b->bad, b->detail, e);
+}
+
+/* -- time -- */
+
+static int64_t micros_to_ms(int64_t us)
+{
+	return floor_div(us, 1000);
+}
+
+static bool event_time_of(const struct column *c, uint32_t i, int64_t *out)
+{
+	int64_t us;
+	switch (c->type->kind) {
+	case KIND_TIMESTAMP_MICROS:
+		*out = micros_to_ms(c->i64[i]);
+		return true;
+	case KIND_STRING:
+		if (!civil_parse(c->bytes[i], &us))
+			return false;
+		*out = micros_to_ms(us);
+		return true;
+	default:
+		*out = c->i64[i];
+		return true;
+	}
+}
+
+/* Decides bad time, future time and late, in record order, and moves stream time. */
+static void source_times(struct task *t, const struct log_record *r, struct batch *b,
+	struct bad_record *bad, struct arena *a)
+{
+	const struct source *s = task_source(t);
+	const struct column *c = &b->cols[s->time_field];
+	const char *name = s->schema->fields[s->time_field].name;
+	for (uint32_t i = 0; i < b->n; i++) {
+		int64_t ts = 0;
+		if (bad[i].bad)
+			continue;
+		if (c->null[i] || !event_time_of(c, i, &ts)) {
+			bad[i] = (struct bad_record){BAD_TIME,
+				arena_printf(a, "%s: %s", name,
+					c->null[i] ? "no event time" : "not an ISO-8601 time")};
+			continue;
+		}
+		if (r[i].timestamp >= 0 && ts > r[i].timestamp + s->max_ahead_ms) {
+			bad[i] = (struct bad_record){BAD_FUTURE_TIME,
+				arena_printf(a, "%s: %lld ms past the record's Kafka timestamp",
+					name, (long long)(ts - r[i].timestamp))};
+			continue;
+		}
+		if (t->stream_time != MARKER_NO_TIME && ts < t->stream_time - s->lateness_ms) {
+			bad[i] = (struct bad_record){BAD_LATE,
+				arena_printf(a, "%s: %lld ms behind stream time", name,
+					(long long)(t->stream_time - ts))};
+			continue;
+		}
+		if (ts > t->stream_time)
+			t->stream_time = ts;
+		if (ts >= t->last_event_time)
+			t->last_event_time = ts;
+		t->last_timestamp = r[i].timestamp;
+		b->event_time[i] = ts;
+		b->known_at[i] = r[i].timestamp >= 0 ? r[i].timestamp : ts;
+		b->src_partition[i] = r[i].partition;
+		b->src_offset[i] = r[i].offset;
+		b->src_stream_time[i] = t->stream_time;
+	}
+}
+
+/* The head columns of a repartition record, and its columns in their places. */
+static void repartition_unpack(struct task *t, struct batch *b, struct column *decoded,
+	const struct bad_record *bad, int64_t *stream_time)
+{
+	const struct repartition *rp = t->stage->in;
+	for (uint32_t i = 0; i < rp->nfields; i++)
+		b->cols[rp->fields[i]] = decoded[REPARTITION_HEAD + i];
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (!bad[i].bad) {
+			b->event_time[i] = decoded[0].i64[i];
+			b->known_at[i] = decoded[1].i64[i];
+			b->src_partition[i] = (int32_t)decoded[2].i64[i];
+			b->src_offset[i] = decoded[3].i64[i];
+			b->src_stream_time[i] = decoded[4].i64[i];
+			if (b->src_stream_time[i] > t->newest_stream_of_source)
+				t->newest_stream_of_source = b->src_stream_time[i];
+			if (b->event_time[i] > t->stream_time)
+				t->stream_time = b->event_time[i];
+		}
+		stream_time[i] = t->stream_time;
+	}
+}
+
+/* -- batches -- */
+
+static enum status bads_out(struct task *t, const struct log_record *r, uint32_t n,
+	const struct bad_record *bad, uint8_t *keep, bool *any, struct error *e)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		keep[i] = !bad[i].bad;
+		if (keep[i])
+			continue;
+		*any = true;
+		if (bad_out(t, &r[i], &bad[i], e))
+			return ST_ERR;
+	}
+	return ST_OK;
+}
+
+static enum status ops_run(struct task *t, struct batch *b, const int64_t *stream_time,
+	struct error *e)
+{
+	for (uint32_t i = 0; i < t->nops && b->n; i++)
+		if (t->ops[i].def->batch(t->ops[i].op, b, stream_time, &t->worker->batch, e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+static void times_filter(int64_t *stream_time, uint32_t n, const uint8_t *keep)
+{
+	uint32_t out = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (keep[i])
+			stream_time[out++] = stream_time[i];
+}
+
+static enum status batch_process(struct task *t, const struct log_record *r, uint32_t n,
+	struct error *e)
+{
+	struct arena *a = &t->worker->batch;
+	arena_reset(a);
+	struct slice *values = arena_alloc(a, n * sizeof *values);
+	for (uint32_t i = 0; i < n; i++)
+		values[i] = r[i].has_value ? r[i].value : (struct slice){NULL, 0};
+	const struct schema *s = task_source(t)->schema;
+	const struct schema *in = t->stage->in ? t->stage->in->schema : s;
+	struct column *decoded = arena_calloc(a, in->nfields, sizeof *decoded);
+	struct bad_record *bad = arena_calloc(a, n, sizeof *bad);
+	if (t->format->decode(t->decoder, values, n, decoded, bad, a, e))
+		return ST_ERR;
+	struct batch b;
+	batch_init(&b, n, (uint32_t)s->nfields, a);
+	b.n = n;
+	int64_t *stream_time = b.src_stream_time;
+	if (t->stage->in) {
+		stream_time = arena_alloc(a, n * sizeof *stream_time);
+		repartition_unpack(t, &b, decoded, bad, stream_time);
+	} else {
+		memcpy(b.cols, decoded, s->nfields * sizeof *decoded);
+		source_times(t, r, &b, bad, a);
+	}
+	uint8_t *keep = arena_alloc(a, n);
+	bool any = false;
+	if (bads_out(t, r, n, bad, keep, &any, e))
+		return ST_ERR;
+	if (any) {
+		if (stream_time != b.src_stream_time)
+			times_filter(stream_time, n, keep);
+		batch_filter(&b, keep);
+	}
+	return ops_run(t, &b, stream_time, e);
+}
+
+enum status task_process(struct task *t, const struct log_record *records, uint32_t n,
+	struct error *e)
+{
+	for (uint32_t i = 0; i < n;) {
+		uint32_t m = n - i < BATCH_ROWS_MAX ? n - i : BATCH_ROWS_MAX;
+		invariant_note("%s[%d]@%lld", t->stage->topic, (int)t->partition,
+			(long long)records[i].offset);
+		if (batch_process(t, records + i, m, e))
+			return error_context(e, "%s[%d]@%lld", t->stage->topic, (int)t->partition,
+				(long long)records[i].offset);
+		i += m;
+		t->counts.records += m;
+		t->next_offset = records[i - 1].offset + 1;
+		t->progressed = true;
+	}
+	t->quiet_since_ns = 0;
+	return ST_OK;
+}
+
+/* A partition silent for longer than `idle` goes by the wall clock, for expiry alone. */
+static void idle_move(struct task *t)
+{
+	const struct source *s = task_source(t);
+	struct clock *clock = t->worker->conf.clock;
+	int64_t now_ns = clock_mono_ns(clock);
+	if (!t->quiet_since_ns)
+		t->quiet_since_ns = now_ns;
+	if (!t->worker->conf.wall_idle || !s->idle_ms || t->stage->in ||
+		t->last_event_time == MARKER_NO_TIME || t->last_timestamp < 0)
+		return;
+	int64_t silent = clock_wall_ms(clock) - t->last_timestamp;
+	if (silent <= s->idle_ms || (now_ns - t->quiet_since_ns) / 1000000 < s->idle_ms)
+		return;
+	int64_t moved = t->last_event_time + silent;
+	if (moved > t->idle_time)
+		t->idle_time = moved;
+}
+
+enum status task_idle(struct task *t, struct error *e)
+{
+	int64_t was = t->idle_time;
+	idle_move(t);
+	int64_t now = task_expiry_time(t);
+	bool fired = false;
+	if (now == MARKER_NO_TIME)
+		return ST_END;
+	arena_reset(&t->worker->batch);
+	for (uint32_t i = 0; i < t->nops; i++) {
+		uint32_t before = t->table ? table_changed(t->table) : 0;
+		enum status st =
+			t->ops[i].def->expire(t->ops[i].op, now, &t->worker->batch, e);
+		if (st < 0)
+			return ST_ERR;
+		fired |= st == ST_OK || (t->table && table_changed(t->table) != before);
+	}
+	if (!fired) {
+		t->idle_time = was; /* nothing depends on it: an idle engine appends nothing */
+		return ST_END;
+	}
+	t->progressed = true;
+	return ST_OK;
+}
+
+void task_rewind(struct task *t)
+{
+	table_abort(t->table);
+	for (uint32_t i = 0; i < t->nops; i++)
+		t->ops[i].def->epoch_end(t->ops[i].op, false);
+	t->next_offset = t->marker.inputs[0].next_offset;
+	t->stream_time = t->marker.inputs[0].stream_time;
+	t->idle_time = t->marker.inputs[0].idle_time;
+	t->counts = t->committed_counts;
+	t->progressed = t->first_marker;
+}
+
+enum status task_reopen(struct task *t, struct error *e)
+{
+	(void)e;
+	if (t->table)
+		task_rewind(t);
+	table_free(t->table);
+	t->table = NULL;
+	takeover_start(t);
+	return ST_OK;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A task: one partition of a stage, single-threaded. It turns records into batches, decides what
+ * is bad and what is late, keeps stream time, and runs the stage's operators over its state.
+ * Everything it appends goes into the worker's transaction; when that ends is the commit module's
+ * business (commit.h), how a task comes to own its state is takeover.h's.
+ */
+#ifndef WEIR_RUN_TASK_H
+#define WEIR_RUN_TASK_H
+
+#include "base/clock.h"
+#include "run/log.h"
+#include "run/marker.h"
+#include "run/online.h"
+#include "run/operator.h"
+#include "run/plan.h"
+
+struct worker;
+
+enum phase {
+	PHASE_OFFSETS,  /* asking for the group's offsets, RequireStable */
+	PHASE_BOUNDS,   /* asking for the changelog's high watermark */
+	PHASE_RESTORE,  /* replaying the changelog's tail */
+	PHASE_CHECK,    /* marker against group offset */
+	PHASE_RUNNING,
+	PHASE_FAILED,
+};
+
+struct task_counts {
+	uint64_t records; /* taken in, bad and late ones too */
+	uint64_t bad[BAD_COUNT];
+};
+
+/* A sample of what died, for people. */
+struct dead_sample {
+	int64_t offset, at_ms;
+	enum bad bad;
+	char detail[160];
+};
+#define DEAD_SAMPLES 8
+
+struct op_slot {
+	const struct operator *def;
+	struct op *op;
+	uint32_t view;        /* index in the job; only of a window */
+	uint32_t online_view; /* number in the online store */
+};
+
+struct task {
+	struct worker *worker;
+	const struct stage *stage;
+	int32_t partition;
+	char name[256];        /* "<job>/<stage>/<partition>": the store's */
+	char online_name[256]; /* "<job>:<stage>:<partition>" */
+	enum phase phase;
+	struct error error;    /* of PHASE_FAILED, or the last one */
+
+	struct op_slot *ops;   /* the stage's views first, in order, then its repartitions */
+	uint32_t nops;
+	const struct format *format;
+	struct decoder *decoder;
+	bool *wanted;
+	struct store_task *store;
+	struct table *table;
+	struct table_space *spaces;
+
+	/* The epoch: positions as processed, and as of the last commit. */
+	uint32_t topic, changelog; /* the session's numbers */
+	struct marker marker;      /* of the last commit; inputs[0] is the only one */
+	int64_t next_offset, stream_time, idle_time;
+	int64_t last_event_time, last_timestamp; /* of the newest record by event time, Kafka time */
+	int64_t quiet_since_ns;    /* no record since; 0: not quiet */
+	bool progressed;           /* has something to commit */
+	bool fetching;             /* the session reads its input */
+	bool first_marker;         /* its first marker is still to be written */
+	struct task_counts counts, committed_counts;
+	struct dead_sample dead[DEAD_SAMPLES];
+	uint32_t ndead;
+	int64_t newest_stream_of_source; /* repartition stage: the records' source stream time */
+
+	struct takeover *takeover; /* while PHASE_OFFSETS … PHASE_CHECK */
+	struct publish *publish;   /* the online store's side */
+	int64_t last_commit_ms;
+	double last_commit_took_ms;
+	uint64_t state_rows;
+};
+
+enum status task_new(struct worker *w, const struct stage *stage, int32_t partition,
+	struct task **out, struct error *e);
+void task_free(struct task *t);
+
+/* Takes records of the task's input, in order. ERR_RETRIABLE: nothing of the rest was taken;
+ * next_offset says from where on. */
+enum status task_process(struct task *t, const struct log_record *records, uint32_t n,
+	struct error *e);
+/* Input is quiet: moves idle time, does what is due. ST_END: nothing was due. */
+enum status task_idle(struct task *t, struct error *e);
+
+/* Position and time are those of the last commit again. */
+void task_rewind(struct task *t);
+/* Forgets the state in memory and starts the takeover again (Start 3-6). */
+enum status task_reopen(struct task *t, struct error *e);
+
+/* The stream time that expiry goes by. */
+static inline int64_t task_expiry_time(const struct task *t)
+{
+	return t->idle_time > t->stream_time ? t->idle_time : t->stream_time;
+}
+
+#endif

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker loop: takeover steps, poll, process, idle work, commit. Rebalance events come from
+// inside poll, on this thread: a revoked partition's epoch is committed before it goes, a lost
+// one's is dropped.
+//
+// The policy on errors: a failed epoch is given up or read back (commit.c) and tried again with a
+// growing pause; ERR_FATAL of a task stops that task and says why; ERR_FATAL of the session ends
+// the worker, and the node decides.
+#include "run/worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "run/publish.h"
+#include "run/takeover.h"
+
+#define RETRY_FIRST_NS INT64_C(50000000)
+#define RETRY_MAX_NS INT64_C(5000000000)
+
+static struct task *task_find(struct worker *w, uint32_t topic, int32_t partition)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (w->tasks[i]->topic == topic && w->tasks[i]->partition == partition)
+			return w->tasks[i];
+	return NULL;
+}
+
+static void error_note(struct worker *w, const struct error *e)
+{
+	w->last_error = *e;
+	w->last_error_ms = clock_wall_ms(w->conf.clock);
+}
+
+static void task_fail(struct task *t, const struct error *e)
+{
+	t->error = *e;
+	t->phase = PHASE_FAILED;
+	LOG_ERROR("worker", "%s stopped: %s", t->name, e->msg);
+}
+
+/* -- rebalance -- */
+
+static const struct stage *stage_of(struct worker *w, uint32_t topic)
+{
+	for (uint32_t i = 0; i < w->conf.plan->nstages; i++)
+		if (w->conf.log->topic(w->session, w->conf.plan->stages[i].topic) == topic)
+			return &w->conf.plan->stages[i];
+	return NULL;
+}
+
+static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
+{
+	struct worker *w = arg;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct stage *st = stage_of(w, parts[i].topic);
+		struct error e;
+		struct task *t;
+		if (!st || task_find(w, parts[i].topic, parts[i].partition))
+			continue;
+		if (task_new(w, st, parts[i].partition, &t, &e)) {
+			LOG_ERROR("worker", "%s[%d]: %s", st->topic, (int)parts[i].partition,
+				e.msg);
+			error_note(w, &e);
+			continue;
+		}
+		w->tasks = xrealloc(w->tasks, (w->ntasks + 1) * sizeof *w->tasks);
+		w->tasks[w->ntasks++] = t;
+	}
+}
+
+static void task_remove(struct worker *w, uint32_t topic, int32_t partition)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		if (t->topic != topic || t->partition != partition)
+			continue;
+		if (t->table && t->phase == PHASE_RUNNING && table_flush(t->table, &e))
+			LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s",
+				t->name, e.msg);
+		task_free(t);
+		w->tasks[i] = w->tasks[--w->ntasks];
+		return;
+	}
+}
+
+static void on_revoked(void *arg, const struct log_position *parts, uint32_t n, bool lost)
+{
+	struct worker *w = arg;
+	struct error e;
+	if (w->commit.dirty || w->commit.begun) {
+		if (lost)
+			commit_abandon(w);
+		else if (commit_epoch(w, &e)) {
+			LOG_WARN("worker", "the epoch at a rebalance: %s", e.msg);
+			error_note(w, &e);
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		task_remove(w, parts[i].topic, parts[i].partition);
+}
+
+/* -- the transaction's entry -- */
+
+enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, struct slice key,
+	const struct slice *value, const struct log_header *headers, uint32_t nheaders,
+	struct error *e)
+{
+	if (!w->commit.begun) {
+		if (commit_ready(w, e) || w->conf.log->begin(w->session, e))
+			return ST_ERR;
+		w->commit.begun = true;
+	}
+	w->commit.appended_bytes += key.len + (value ? value->len : 0);
+	return w->conf.log->append(w->session, topic, partition, key, value, headers, nheaders, 0,
+		e);
+}
+
+static void epoch_touch(struct worker *w)
+{
+	if (w->commit.dirty)
+		return;
+	w->commit.dirty = true;
+	w->commit.started_ns = clock_mono_ns(w->conf.clock);
+}
+
+/* -- failures -- */
+
+static void retry_later(struct worker *w, const struct error *e)
+{
+	int64_t pause = RETRY_FIRST_NS << (w->failures < 8 ? w->failures : 8);
+	if (pause > RETRY_MAX_NS)
+		pause = RETRY_MAX_NS;
+	w->failures++;
+	w->retry_at_ns = clock_mono_ns(w->conf.clock) + pause;
+	error_note(w, e);
+	LOG_WARN("worker", "%s; trying again in %lld ms", e->msg, (long long)(pause / 1000000));
+}
+
+/* A batch could not be taken in: nothing of this epoch may commit. */
+static void process_failed(struct worker *w, struct task *t, const struct error *e)
+{
+	commit_abandon(w);
+	if (e->class == ERR_FATAL) {
+		task_fail(t, e);
+		w->conf.log->pause(w->session, t->topic, t->partition);
+		error_note(w, e);
+		return;
+	}
+	t->error = *e;
+	retry_later(w, e);
+}
+
+/* -- one round -- */
+
+static bool takeovers_step(struct worker *w)
+{
+	bool going = false;
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e = {0};
+		if (t->phase >= PHASE_RUNNING)
+			continue;
+		going = true;
+		if (takeover_step(t, &e) == ST_OK) {
+			if (t->phase == PHASE_RUNNING && t->progressed)
+				epoch_touch(w);
+			continue;
+		}
+		error_note(w, &e);
+		if (e.class == ERR_RETRIABLE) {
+			t->error = e;
+			LOG_DEBUG("worker", "%s: %s", t->name, e.msg);
+		} else {
+			takeover_free(t);
+			task_fail(t, &e);
+		}
+	}
+	return going;
+}
+
+static bool process(struct worker *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n;) {
+		uint32_t from = i;
+		const struct log_record *r = &w->records[from];
+		while (i < n && w->records[i].topic == r->topic &&
+			w->records[i].partition == r->partition)
+			i++;
+		struct task *t = task_find(w, r->topic, r->partition);
+		struct error e;
+		if (!t || t->phase != PHASE_RUNNING)
+			continue;
+		/* What was read before a rewind and surfaces after it. */
+		while (from < i && w->records[from].offset < t->next_offset)
+			from++;
+		if (from == i)
+			continue;
+		epoch_touch(w);
+		if (task_process(t, &w->records[from], i - from, &e)) {
+			process_failed(w, t, &e);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void idle(struct worker *w, bool *busy)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		if (t->phase != PHASE_RUNNING)
+			continue;
+		enum status st = task_idle(t, &e);
+		if (st < 0) {
+			process_failed(w, t, &e);
+			return;
+		}
+		if (t->progressed)
+			epoch_touch(w);
+		*busy |= st == ST_OK;
+	}
+}
+
+/* Tables share the worker's budget: above it, each gives back its part. */
+static void tables_tidy(struct worker *w)
+{
+	uint64_t total = 0, budget = w->conf.memory_bytes / 2;
+	struct table_stats st;
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (w->tasks[i]->table) {
+			table_stats(w->tasks[i]->table, &st);
+			total += st.bytes;
+		}
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		if (!t->table || t->phase != PHASE_RUNNING)
+			continue;
+		table_stats(t->table, &st);
+		table_budget_set(t->table,
+			total <= budget ? UINT64_MAX / 2
+					: (uint64_t)((double)st.bytes * (double)budget / (double)total));
+		if (table_tidy(t->table, false, &e)) {
+			/* The changelog has everything: the task stops, nothing is lost. */
+			task_fail(t, &e);
+			w->conf.log->pause(w->session, t->topic, t->partition);
+			error_note(w, &e);
+		}
+	}
+}
+
+static void between_epochs(struct worker *w)
+{
+	tables_tidy(w);
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		publish_step(w->tasks[i]);
+}
+
+static int poll_timeout(const struct worker *w, int timeout_ms, bool taking_over)
+{
+	if (taking_over)
+		return 0;
+	if (!w->commit.dirty)
+		return timeout_ms;
+	int64_t left = w->conf.commit_ms -
+		       (clock_mono_ns(w->conf.clock) - w->commit.started_ns) / 1000000;
+	return left < 0 ? 0 : left < timeout_ms ? (int)left : timeout_ms;
+}
+
+static enum status commit_try(struct worker *w)
+{
+	struct error e;
+	if (commit_epoch(w, &e)) {
+		retry_later(w, &e);
+		return ST_ERR;
+	}
+	w->failures = 0;
+	return ST_OK;
+}
+
+enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct error *e)
+{
+	uint32_t n = 0;
+	*busy = false;
+	bool waiting = clock_mono_ns(w->conf.clock) < w->retry_at_ns;
+	/* While waiting, membership is kept up but nothing is taken in: records are few, since
+	 * only what was fetched before arrives, and those are read again after the seek. */
+	if (!waiting && w->ntasks && commit_ready(w, e)) {
+		if (e->class == ERR_FATAL)
+			return ST_ERR;
+		retry_later(w, e);
+		waiting = true;
+	}
+	bool taking_over = !waiting && takeovers_step(w);
+	if (w->conf.log->poll(w->session, waiting ? 50 : poll_timeout(w, timeout_ms, taking_over),
+		    w->records, POLL_RECORDS_MAX, &n, e)) {
+		if (e->class == ERR_FATAL)
+			return ST_ERR;
+		retry_later(w, e);
+		return ST_OK;
+	}
+	if (waiting) {
+		if (n)
+			commit_abandon(w);
+		return ST_OK;
+	}
+	*busy = n || taking_over;
+	if (n && !process(w, n))
+		return ST_OK;
+	if (!n)
+		idle(w, busy);
+	if (commit_is_due(w) && commit_try(w))
+		return ST_OK;
+	if (!w->commit.dirty)
+		between_epochs(w);
+	return ST_OK;
+}
+
+static uint32_t subscription(struct worker *w, const char **out)
+{
+	const struct plan *p = w->conf.plan;
+	for (uint32_t i = 0; i < p->nstages; i++)
+		out[i] = p->stages[i].topic;
+	out[p->nstages] = NULL;
+	return p->nstages;
+}
+
+enum status worker_open(const struct worker_conf *conf, struct worker **out, struct error *e)
+{
+	struct worker *w = xcalloc(1, sizeof *w);
+	w->conf = *conf;
+	w->records = xmalloc(POLL_RECORDS_MAX * sizeof *w->records);
+	snprintf(w->transactional_id, sizeof w->transactional_id, "%s.%s.%u", conf->plan->group,
+		conf->node, conf->number);
+	snprintf(w->client_id, sizeof w->client_id, "%s.%u@%s", conf->node, conf->number,
+		conf->http ? conf->http : "");
+	snprintf(w->job_version, sizeof w->job_version, "%016" PRIx64, conf->plan->hash);
+	const char **topics = xcalloc(conf->plan->nstages + 1, sizeof *topics);
+	subscription(w, topics);
+	struct log_session_conf sc = {.group = conf->plan->group,
+		.transactional_id = w->transactional_id, .client_id = w->client_id,
+		.instance_id = conf->static_member ? w->transactional_id : NULL,
+		.subscribe = topics, .memory_bytes = conf->memory_bytes / 4,
+		.events = {w, on_assigned, on_revoked}};
+	enum status st = conf->log->session_open(conf->broker, &sc, &w->session, e);
+	free(topics);
+	if (st) {
+		worker_close(w);
+		return ST_ERR;
+	}
+	w->late_topic = conf->log->topic(w->session, conf->plan->late_topic);
+	w->dead_topic = conf->log->topic(w->session, conf->plan->dead_topic);
+	*out = w;
+	return ST_OK;
+}
+
+void worker_close(struct worker *w)
+{
+	if (!w)
+		return;
+	struct error e;
+	if (w->session && w->commit.dirty && commit_epoch(w, &e))
+		LOG_WARN("worker", "the last epoch: %s", e.msg);
+	if (w->session)
+		w->conf.log->session_close(w->session);
+	while (w->ntasks)
+		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition);
+	free(w->tasks);
+	free(w->records);
+	arena_release(&w->batch);
+	free(w);
+}

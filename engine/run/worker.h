@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A worker: one thread, one member of the job's consumer group, one transactional producer, many
+ * tasks. It owns poll, process and commit. The policy on errors is applied here and only here.
+ */
+#ifndef WEIR_RUN_WORKER_H
+#define WEIR_RUN_WORKER_H
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "run/commit.h"
+#include "run/plan.h"
+#include "run/task.h"
+
+#define POLL_RECORDS_MAX 4096
+
+struct worker_conf {
+	const struct plan *plan;
+	const struct log_ops *log;
+	struct log_broker *broker;
+	const struct online_ops *online_ops; /* NULL: no online store */
+	struct online *online;
+	const struct operators *operators;
+	const struct format *avro;           /* the format of repartition topics */
+	const struct schema_source *schemas; /* writer schemas; may be NULL */
+	struct store *store;                 /* NULL: state in memory only */
+	struct clock *clock;
+	const char *node;                    /* node id */
+	uint32_t number;
+	const char *http;                    /* for client.id; "" when none */
+	bool static_member;                  /* group.instance.id = transactional id */
+	int64_t commit_ms;
+	uint64_t memory_bytes;               /* tables, overlay and the session's queues */
+	uint32_t value_bytes_max;
+	bool wall_idle;                      /* `idle` moves time (never in a replay) */
+	const atomic_bool *stop;
+};
+
+struct worker {
+	struct worker_conf conf;
+	struct log_session *session;
+	char transactional_id[256], client_id[256];
+	struct task **tasks;
+	uint32_t ntasks;
+	struct commit commit;
+	struct arena batch;      /* of the batch under way */
+	struct log_record *records;
+	uint32_t late_topic, dead_topic; /* session's numbers */
+	int64_t retry_at_ns;     /* after an aborted epoch: not before */
+	uint32_t failures;       /* in a row */
+	struct error last_error;
+	int64_t last_error_ms;
+	char job_version[24];    /* of the plan, for dead letters */
+};
+
+enum status worker_open(const struct worker_conf *conf, struct worker **out, struct error *e);
+/* Ends the epoch, flushes, leaves the group. */
+void worker_close(struct worker *w);
+/* One round: takeover steps, poll, process, commit if it is time. ERR_FATAL: the worker cannot
+ * go on; anything else has been dealt with. *busy: something was done. */
+enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct error *e);
+
+/* Operators' way into the transaction; begins it. */
+enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, struct slice key,
+	const struct slice *value, const struct log_header *headers, uint32_t nheaders,
+	struct error *e);
+
+#endif
