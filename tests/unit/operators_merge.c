@@ -213,6 +213,29 @@ static void put_int(struct rig *r, uint32_t off, int64_t v)
 	rig_add(r, off, &ev);
 }
 
+/* What a tile's sum of doubles lost to rounding is carried into the window. */
+START_TEST(test_sum_of_tiles)
+{
+	static const double values[] = {1e100, 3, -1e100, 2};
+	static const struct {
+		const char *call, *want;
+	} sums[] = {{"sum", "5"}, {"avg", "1.25"}};
+	for (int f = 0; f < 2; f++) {
+		struct rig r;
+		rig_must_open(&r, sums[f].call, &t_double);
+		uint32_t a = rig_new(&r), b = rig_new(&r), window = rig_new(&r);
+		for (int i = 0; i < 4; i++) {
+			struct agg_event ev = {.value.f64 = values[i]};
+			rig_add(&r, i < 2 ? a : b, &ev);
+		}
+		rig_merge(&r, window, a);
+		rig_merge(&r, window, b);
+		ck_assert_str_eq(rig_text(&r, window), sums[f].want);
+		rig_close(&r);
+	}
+}
+END_TEST
+
 /* Beyond its cap a window is null, and exact again once the tile that did it has left. */
 START_TEST(test_distinct_cap_in_tiles)
 {
@@ -229,6 +252,7 @@ START_TEST(test_distinct_cap_in_tiles)
 	rig_merge(&r, window, full);
 	rig_merge(&r, window, a);
 	ck_assert_str_eq(rig_text(&r, window), "null");
+	ck_assert_uint_eq(heap_blob_len(&r.heap, window), 0);
 	rig_reset(&r, window);
 	rig_merge(&r, window, a);
 	rig_merge(&r, window, b);
@@ -281,6 +305,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_merge, 0, sizeof calls / sizeof *calls);
 	tcase_add_test(t, test_merge_then_add);
+	tcase_add_test(t, test_sum_of_tiles);
 	tcase_add_test(t, test_distinct_cap_in_tiles);
 	tcase_add_test(t, test_text_bytes_are_bounded);
 	suite_add_tcase(s, t);
