@@ -18,7 +18,7 @@
 struct writer {
 	bool by_id;
 	uint64_t key; /* id or fingerprint */
-	struct program *program;
+	struct reading *program;
 };
 
 struct decoder {
@@ -29,7 +29,7 @@ struct decoder {
 	bool has_source;
 	struct schema_source source;
 	uint32_t value_bytes_max;
-	struct program *own; /* the writer's schema is the reader's */
+	struct reading *own; /* the writer's schema is the reader's */
 	struct writer writers[AVRO_WRITERS_MAX];
 	uint32_t nwriters, last, victim;
 	struct buf scratch;
@@ -53,7 +53,7 @@ static enum status avro_new(
 		if (conf->wanted[i])
 			d->fields[d->nfields++] = (int)i;
 	}
-	d->own = program_new(d->reader, d->reader, d->wanted);
+	d->own = reading_new(d->reader, d->reader, d->wanted);
 	*out = d;
 	return ST_OK;
 }
@@ -63,8 +63,8 @@ static void avro_free(struct decoder *d)
 	if (!d)
 		return;
 	for (uint32_t i = 0; i < d->nwriters; i++)
-		program_free(d->writers[i].program);
-	program_free(d->own);
+		reading_free(d->writers[i].program);
+	reading_free(d->own);
 	buf_release(&d->scratch);
 	free(d->wanted);
 	free(d->fields);
@@ -73,7 +73,7 @@ static void avro_free(struct decoder *d)
 
 /* ---- writers ---- */
 
-static const struct program *writer_find(struct decoder *d, bool by_id, uint64_t key)
+static const struct reading *writer_find(struct decoder *d, bool by_id, uint64_t key)
 {
 	struct writer *w = &d->writers[d->last];
 	if (d->nwriters && w->key == key && w->by_id == by_id)
@@ -88,24 +88,24 @@ static const struct program *writer_find(struct decoder *d, bool by_id, uint64_t
 	return NULL;
 }
 
-static const struct program *writer_add(
+static const struct reading *writer_add(
         struct decoder *d, bool by_id, uint64_t key, const struct schema *schema)
 {
 	uint32_t at = d->nwriters;
 	if (at == AVRO_WRITERS_MAX) {
 		at = d->victim++ % AVRO_WRITERS_MAX;
-		program_free(d->writers[at].program);
+		reading_free(d->writers[at].program);
 	} else {
 		d->nwriters++;
 	}
-	d->writers[at] = (struct writer){by_id, key, program_new(schema, d->reader, d->wanted)};
+	d->writers[at] = (struct writer){by_id, key, reading_new(schema, d->reader, d->wanted)};
 	d->last = at;
 	return d->writers[at].program;
 }
 
 /* *out stays NULL when the record is bad. */
 static enum status writer_program(struct decoder *d, struct run *x, bool by_id, uint64_t key,
-        const struct program **out, struct error *e)
+        const struct reading **out, struct error *e)
 {
 	*out = !by_id && key == d->reader->fingerprint ? d->own : writer_find(d, by_id, key);
 	if (*out)
@@ -154,7 +154,7 @@ static uint32_t frame_id(struct slice v)
 
 /* The program for the record, and x->p behind its frame. */
 static enum status frame(struct decoder *d, struct slice v, struct run *x,
-        const struct program **out, struct error *e)
+        const struct reading **out, struct error *e)
 {
 	*out = NULL;
 	if (is_single_object(v) &&
@@ -193,7 +193,7 @@ static void hint_frame(const struct decoder *d, struct slice v, struct run *x)
 
 static enum status decode_one(struct decoder *d, struct slice v, struct run *x, struct error *e)
 {
-	const struct program *g;
+	const struct reading *g;
 	if (!v.p || !v.len) {
 		run_bad(x, BAD_EMPTY, NULL, "the value is empty");
 		return ST_OK;
@@ -206,7 +206,7 @@ static enum status decode_one(struct decoder *d, struct slice v, struct run *x, 
 	}
 	if (frame(d, v, x, &g, e) != ST_OK)
 		return ST_ERR;
-	if (g && !program_run(g, x))
+	if (g && !reading_run(g, x))
 		hint_frame(d, v, x);
 	return ST_OK;
 }

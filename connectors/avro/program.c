@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct compile {
-	struct program *g;
+	struct reading *g;
 	const struct schema *reader;
 	const bool *wanted;
 	uint32_t cap;
@@ -29,7 +29,7 @@ static bool refuse(struct compile *c, const char *path, const char *why)
 
 static struct step *emit(struct compile *c, enum step_op op)
 {
-	struct program *g = c->g;
+	struct reading *g = c->g;
 	if (g->nsteps == c->cap) {
 		c->cap = c->cap ? c->cap * 2 : 32;
 		g->steps = xrealloc(g->steps, c->cap * sizeof *g->steps);
@@ -221,7 +221,7 @@ static void emit_skip(struct compile *c, const struct schema_node *w);
 
 static void emit_skip_bytes(struct compile *c, uint32_t n)
 {
-	struct program *g = c->g;
+	struct reading *g = c->g;
 	struct step *last = g->nsteps ? &g->steps[g->nsteps - 1] : NULL;
 	if (last && last->op == STEP_SKIP && c->barrier != g->nsteps)
 		last->n += n;
@@ -418,10 +418,10 @@ static bool emit_value(struct compile *c, const struct schema_node *w,
 	return true;
 }
 
-struct program *program_new(
+struct reading *reading_new(
         const struct schema *writer, const struct schema *reader, const bool *wanted)
 {
-	struct program *g = xcalloc(1, sizeof *g);
+	struct reading *g = xcalloc(1, sizeof *g);
 	struct compile c = {.g = g, .reader = reader, .wanted = wanted, .barrier = UINT32_MAX};
 	arena_init(&g->arena);
 	emit_record(&c, writer->root, reader->root, "");
@@ -429,7 +429,7 @@ struct program *program_new(
 	return g;
 }
 
-void program_free(struct program *g)
+void reading_free(struct reading *g)
 {
 	if (!g)
 		return;

@@ -75,7 +75,7 @@ struct copy {
 	const struct schema_node *writer; /* record */
 };
 
-struct program {
+struct reading {
 	struct arena arena;
 	struct step *steps;
 	uint32_t nsteps;
@@ -83,8 +83,8 @@ struct program {
 };
 
 /* Always gives a program, maybe one that refuses. */
-struct program *program_new(
+struct reading *reading_new(
         const struct schema *writer, const struct schema *reader, const bool *wanted);
-void program_free(struct program *g);
+void reading_free(struct reading *g);
 
 #endif

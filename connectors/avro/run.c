@@ -277,7 +277,7 @@ static void put(struct run *x, const struct step *s, const struct value *v)
 
 /* Unions, jumps and constants. Gives the next step, NULL after a fault. */
 static const struct step *run_control(
-        struct run *x, const struct program *g, const struct step *s)
+        struct run *x, const struct reading *g, const struct step *s)
 {
 	int null;
 	switch ((enum step_op)s->op) {
@@ -299,7 +299,7 @@ static const struct step *run_control(
 }
 
 /* Jumps only go forward, so this ends. */
-bool program_run(const struct program *g, struct run *x)
+bool reading_run(const struct reading *g, struct run *x)
 {
 	const struct step *s = g->steps;
 	struct value v;

@@ -18,7 +18,7 @@ struct run {
 };
 
 /* True when the record is good and read to its last byte; else x->bad is filled. */
-bool program_run(const struct program *g, struct run *x);
+bool reading_run(const struct reading *g, struct run *x);
 
 /* The first fault is kept. column may be NULL. Returns false. */
 bool run_bad(struct run *x, enum bad bad, const char *column, const char *why);

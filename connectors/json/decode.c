@@ -262,7 +262,7 @@ static enum status json_decode(struct decoder *d, const struct slice *values, ui
 const struct format format_json = {
         .name = "json",
         .summary = "one JSON object per record",
-        .decoder_new = plan_new,
-        .decoder_free = plan_free,
+        .decoder_new = json_plan_new,
+        .decoder_free = json_plan_free,
         .decode = json_decode,
 };

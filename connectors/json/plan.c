@@ -197,7 +197,7 @@ static bool compile_member(
 
 /* ---- the whole ---- */
 
-enum status plan_new(const struct decoder_conf *conf, struct decoder **out, struct error *e)
+enum status json_plan_new(const struct decoder_conf *conf, struct decoder **out, struct error *e)
 {
 	struct decoder *d = xcalloc(1, sizeof *d);
 	struct compile c = {.d = d, .wanted = conf->wanted, .e = e};
@@ -211,14 +211,14 @@ enum status plan_new(const struct decoder_conf *conf, struct decoder **out, stru
 			d->wanted[d->nwanted++] = (int)i;
 	d->top = compile_object(&c, d->schema->root, "");
 	if (!d->top) {
-		plan_free(d);
+		json_plan_free(d);
 		return ST_ERR;
 	}
 	*out = d;
 	return ST_OK;
 }
 
-void plan_free(struct decoder *d)
+void json_plan_free(struct decoder *d)
 {
 	if (!d)
 		return;

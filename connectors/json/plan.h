@@ -57,8 +57,8 @@ struct decoder {
 	uint64_t record; /* counts up */
 };
 
-enum status plan_new(const struct decoder_conf *conf, struct decoder **out, struct error *e);
-void plan_free(struct decoder *d);
+enum status json_plan_new(const struct decoder_conf *conf, struct decoder **out, struct error *e);
+void json_plan_free(struct decoder *d);
 
 /* The member called name, looked for at *hint first; NULL if the schema has none. */
 struct member *object_find(const struct object *o, struct slice name, uint32_t *hint);
