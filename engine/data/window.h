@@ -17,6 +17,8 @@ struct window {
 	int64_t hop_ms;  /* h: the tile; equals size_ms for a tumbling window */
 };
 
+/* The functions below are for hopping and tumbling windows: a lifetime has no tiles. */
+
 #define WINDOW_NEVER INT64_MAX
 
 static inline int64_t floor_div(int64_t a, int64_t b)
