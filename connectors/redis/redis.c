@@ -234,14 +234,11 @@ static bool put_queue(struct online *o, struct online_task *t, const struct onli
 
 static enum status put(struct online *o, const struct online_epoch *ep)
 {
-	struct online_step step = {.accept = false};
+	struct online_step step;
 	pthread_mutex_lock(&o->lock);
 	struct online_task *t = online_tasks_get(&o->tasks, ep->task);
-	if (down_too_long(o))
-		online_task_lost(t, true);
-	else
-		online_task_step(t, ep, o->nonce, &step);
-	bool queued = step.accept && put_queue(o, t, ep, &step);
+	online_task_step(t, ep, o->nonce, &step);
+	bool queued = step.accept && !down_too_long(o) && put_queue(o, t, ep, &step);
 	if (step.accept && !queued)
 		online_task_lost(t, true);
 	if (!queued)

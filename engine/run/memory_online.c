@@ -207,12 +207,10 @@ static enum status put(struct online *o, const struct online_epoch *ep)
 	struct online_step step;
 	pthread_mutex_lock(&o->lock);
 	struct online_task *t = online_tasks_get(&o->tasks, ep->task);
-	step.accept = false;
+	online_task_step(t, ep, (uint64_t)(uintptr_t)o, &step);
 	if (o->down)
 		online_task_lost(t, true);
-	else
-		online_task_step(t, ep, (uint64_t)(uintptr_t)o, &step);
-	if (!step.accept) {
+	if (o->down || !step.accept) {
 		o->stats.rows_dropped += ep->nrows;
 		pthread_mutex_unlock(&o->lock);
 		return ST_END;

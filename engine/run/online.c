@@ -66,6 +66,8 @@ void online_task_step(struct online_task *t, const struct online_epoch *ep, uint
         struct online_step *out)
 {
 	memset(out, 0, sizeof(*out));
+	if (strcmp(ep->record.version, t->tried) > 0)
+		memcpy(t->tried, ep->record.version, sizeof(t->tried));
 	if (t->state == ONLINE_BEHIND && (!t->told || !ep->repair)) {
 		t->told = true;
 		return;
@@ -114,6 +116,8 @@ void online_task_read(struct online_task *t, const char *version)
 {
 	if (t->state == ONLINE_BEHIND)
 		t->told = true;
+	if (version && strcmp(version, t->tried) >= 0)
+		t->state = ONLINE_SYNC;
 	if (version && strcmp(version, t->last) > 0)
 		snprintf(t->last, sizeof(t->last), "%s", version);
 }

@@ -6,6 +6,7 @@
  *   SYNC --put dropped, or the store answered "gap"--> BEHIND
  *   BEHIND --the caller was told, then a repair put--> REPAIR    (SYNC --repair put--> REPAIR)
  *   REPAIR --repair put with a record--> SYNC        REPAIR --dropped, or "gap"--> BEHIND
+ *   BEHIND, REPAIR --a record not below all that was put was read (another's repair)--> SYNC
  */
 #ifndef WEIR_RUN_ONLINE_TASK_H
 #define WEIR_RUN_ONLINE_TASK_H
@@ -23,9 +24,10 @@ struct online_task {
 	char *name;
 	uint64_t hash;
 	enum online_state state;
-	bool told;                           /* BEHIND: the caller knows */
-	char last[ONLINE_VERSION_BYTES + 1]; /* record queued or read last; "" not known */
-	char token[ONLINE_TOKEN_BYTES + 1];  /* of the repair going on */
+	bool told;                            /* BEHIND: the caller knows */
+	char last[ONLINE_VERSION_BYTES + 1];  /* record queued or read last; "" not known */
+	char tried[ONLINE_VERSION_BYTES + 1]; /* the highest version put, taken or dropped */
+	char token[ONLINE_TOKEN_BYTES + 1];   /* of the repair going on */
 	uint32_t repairs;
 	uint64_t repaired_seq; /* the call that ended the last repair */
 	uint64_t queued_seq;   /* the task's last call */
@@ -49,7 +51,8 @@ struct online_step {
 	char token[ONLINE_TOKEN_BYTES + 1];  /* "": not a repair */
 };
 
-/* nonce: different for every store object ever opened. */
+/* Called for every put, also one that is then dropped (online_task_lost). nonce: different for
+ * every store object ever opened. */
 void online_task_step(struct online_task *t, const struct online_epoch *ep, uint64_t nonce,
         struct online_step *out);
 /* The step was queued; seq is its last call. */

@@ -438,6 +438,31 @@ START_TEST(emptied_without_a_lost_connection)
 }
 END_TEST
 
+START_TEST(another_owner_repairs)
+{
+	start();
+	stream(1, 10, NULL);
+	drained();
+	cli("FLUSHALL");
+	ck_assert_int_eq(put(11, "a", false, "E0", 1), ST_OK);
+	OPS->drain(o, DRAIN_MS);
+	ck_assert_int_eq(put(12, "a", false, "E0", 1), ST_END);
+	struct online *mine = o;
+	store_open((struct redis_conf){0});
+	repair(20);
+	ck_assert_int_eq(put(21, "a", false, "E0", 21), ST_OK);
+	drained();
+	OPS->close(o);
+	o = mine;
+	ck_assert_int_eq(put(12, "a", false, "E0", 12), ST_END); /* a zombie is still behind */
+	ck_assert_int_eq(record(), 21);
+	ck_assert_int_eq(put(22, "a", false, "E0", 22), ST_OK); /* the owner again */
+	drained();
+	ck_assert_int_eq(record(), 22);
+	ck_assert_str_eq(cli("HGET weir:vw:1:E0 n"), "22");
+}
+END_TEST
+
 START_TEST(a_lost_function_is_loaded_again)
 {
 	bool behind = false;
@@ -478,6 +503,7 @@ START_TEST(a_frozen_server_never_blocks_a_put)
 	OPS->drain(o, DRAIN_MS);
 	ck_assert_int_eq(record(), taken);
 	stream_is_there(taken, taken);
+	ck_assert_int_eq(put(1000, "a", false, "E0", 1), ST_END);
 	repair(1000);
 	stream_is_there(1000, 1000);
 }
@@ -724,6 +750,7 @@ int main(void)
 	tcase_add_test(t, a_server_that_comes_back_empty_is_repaired);
 	tcase_add_test(t, a_server_that_went_back_in_time_is_repaired);
 	tcase_add_test(t, emptied_without_a_lost_connection);
+	tcase_add_test(t, another_owner_repairs);
 	tcase_add_test(t, a_lost_function_is_loaded_again);
 	tcase_add_test(t, a_frozen_server_never_blocks_a_put);
 	tcase_add_test(t, down_for_too_long_drops_what_is_queued);

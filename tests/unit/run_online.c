@@ -157,6 +157,7 @@ START_TEST(an_outage_ends_in_repair)
 	ck_assert_int_eq(rows_record(OPS, o, T, NULL), -2);
 	memory_online_down(o, false);
 	ck_assert_uint_eq(OPS->generation(o), 1);
+	ck_assert_int_eq(rows_record(OPS, o, T, NULL), 1);
 	/* dropped until repaired, or the record would pass what is missing */
 	ck_assert_int_eq(put(3, "c", false, "F", 3), ST_END);
 	ck_assert_int_eq(rows_record(OPS, o, T, NULL), 1);
