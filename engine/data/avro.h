@@ -20,11 +20,13 @@ void avro_frame_registry(struct buf *b, uint32_t id);
 
 /* One value of type t; nullable writes the branch of ["null", T] first. A null in a field that is
  * not nullable is a bug. */
-void avro_write(struct buf *b, const struct type *t, bool nullable, const struct value *v);
+void avro_write(struct buf *b, const struct type *t, bool nullable, const struct value *v)
+	__asm__("avro_write_value"); /* Avro C calls an avro_write of its own: it must not be this */
 
 /* Reads back one value written by avro_write. Bytes point into the reader's input. Sets r->failed
  * on malformed input. */
-void avro_read(struct reader *r, const struct type *t, bool nullable, struct value *out);
+void avro_read(struct reader *r, const struct type *t, bool nullable, struct value *out)
+	__asm__("avro_read_value"); /* as above */
 
 /* The next block's element count, 0 at the end; sets r->failed (and returns 0) on a count that the
  * rest of the input cannot hold. A block's byte size, if it has one, is read and not needed. */
