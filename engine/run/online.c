@@ -79,7 +79,8 @@ void online_task_step(struct online_task *t, const struct online_epoch *ep, uint
 		        ++t->repairs);
 		out->first = true;
 	}
-	out->record = ep->record.offsets[0] && (ep->repair || t->state == ONLINE_SYNC);
+	out->record =
+	        ep->record.offsets[0] && (ep->repair || (t->known && t->state == ONLINE_SYNC));
 	if (ep->repair)
 		memcpy(out->token, t->token, sizeof(out->token));
 	else
@@ -95,6 +96,7 @@ void online_task_queued(struct online_task *t, const struct online_epoch *ep,
 	memcpy(t->last, ep->record.version, sizeof(t->last));
 	if (ep->repair) {
 		t->state = ONLINE_SYNC;
+		t->known = true;
 		t->repaired_seq = seq;
 	}
 }
@@ -114,6 +116,7 @@ void online_task_gap(struct online_task *t, uint64_t seq)
 
 void online_task_read(struct online_task *t, const char *version)
 {
+	t->known = true;
 	if (t->state == ONLINE_BEHIND)
 		t->told = true;
 	if (version && strcmp(version, t->tried) >= 0)

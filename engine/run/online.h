@@ -12,17 +12,20 @@
  *   When a task starts:      record_get; compare with the version of the task's marker.
  *   After each epoch:        put. ST_END: the task is behind.
  *   When generation() grew:  record_get of each task; compare with the version last put.
- *   ERR_RETRIABLE:           the store does not answer: ask again later, the stream goes on.
+ *   ERR_RETRIABLE:           the store does not answer: ask again later, the stream goes on;
+ *                            until the first answer puts are written as rows only.
  *   Record equal or newer: nothing to do. Lower: repair (a). None (ST_END): repair (b), unless
  *   the task has never emitted a row. A lower record whose offsets are the current ones needs
- *   only step 3 below (epochs without rows are not put).
+ *   only steps 1 and 3 (epochs without rows need not be put).
  *
- * Repair, started while stats().up, as slowly as one likes (e.g. only while backlog_bytes is
- * below a quarter of its bound), epochs going on meanwhile:
- *   1. Fix C = the version last committed, now.
- *   2. put(repair = true, record.version = C, record.offsets = "") in pieces of, say, 1000
- *      rows. An empty offsets means rows only. A row put under C never replaces one of a later
- *      epoch.
+ * Repair, started while stats().up, epochs going on meanwhile:
+ *   1. At once, before the next ordinary put of the task: C = the version last committed;
+ *      put(repair = true, record.version = C, record.offsets = "", nrows = 0). From here on
+ *      ordinary puts are written as rows only (an empty offsets means the same); between the
+ *      task falling behind and this they are dropped (ST_END).
+ *   2. As slowly as one likes (say, while backlog_bytes is below a quarter of its bound), in
+ *      pieces of some 1000 rows: put(repair = true, record.version = C, record.offsets = "").
+ *      A row put under C never replaces one of a later epoch.
  *      (a) Record behind: the offline topic from the record's offsets to its end as of C or
  *          later, the last row of each entity (collected before it is put: a row put early
  *          would show an older value for a moment).
@@ -30,8 +33,6 @@
  *          the task's views, made from its state as of C or later.
  *   3. put(repair = true, record = the current version and its offsets, nrows = 0): the record
  *      becomes true again, and the task is in step. It may carry rows only if its version is C.
- *   Ordinary puts in between are written as rows only: the record waits for step 3. Between a
- *   task falling behind and its first repair put they are dropped (ST_END).
  *   ST_END from a repair put (backlog full, or the store lost data again, between any two
  *   steps): start at 1 again, later, with a fresh record_get.
  */

@@ -24,8 +24,9 @@ struct online_task {
 	char *name;
 	uint64_t hash;
 	enum online_state state;
-	bool told;                            /* BEHIND: the caller knows */
-	char last[ONLINE_VERSION_BYTES + 1];  /* record queued or read last; "" not known */
+	bool told;                           /* BEHIND: the caller knows */
+	bool known;                          /* the record was read, or a repair made it true */
+	char last[ONLINE_VERSION_BYTES + 1]; /* record queued or read last; "": there is none */
 	char tried[ONLINE_VERSION_BYTES + 1]; /* the highest version put, taken or dropped */
 	char token[ONLINE_TOKEN_BYTES + 1];   /* of the repair going on */
 	uint32_t repairs;

@@ -22,6 +22,7 @@ static void setup(void)
 	clock_manual_init(&clk, 1000000);
 	o = memory_online_new(&clk.clock, "weir");
 	view = OPS->view_add(o, &v);
+	ck_assert_int_eq(rows_record(OPS, o, T, NULL), -1);
 }
 
 static void teardown(void)
@@ -149,6 +150,16 @@ START_TEST(records_move_with_epochs)
 }
 END_TEST
 
+START_TEST(a_record_never_read_is_never_moved)
+{
+	rows.n = 0;
+	ck_assert_int_eq(rows_put(OPS, o, "j:s:1", 3, "a", false, &rows), ST_OK);
+	ck_assert_int_eq(rows_record(OPS, o, "j:s:1", NULL), -1);
+	ck_assert_int_eq(rows_put(OPS, o, "j:s:1", 4, "a", false, &rows), ST_OK);
+	ck_assert_int_eq(rows_record(OPS, o, "j:s:1", NULL), 4);
+}
+END_TEST
+
 START_TEST(an_outage_ends_in_repair)
 {
 	put(1, "a", false, "E", 1);
@@ -162,6 +173,7 @@ START_TEST(an_outage_ends_in_repair)
 	ck_assert_int_eq(put(3, "c", false, "F", 3), ST_END);
 	ck_assert_int_eq(rows_record(OPS, o, T, NULL), 1);
 	/* from the record's offsets, under C = 3; epoch 4 meanwhile */
+	ck_assert_int_eq(put(3, NULL, true, NULL, 0), ST_OK);
 	ck_assert_int_eq(put(3, NULL, true, "E", 2), ST_OK);
 	ck_assert_int_eq(put(4, "d", false, "E", 4), ST_OK);
 	ck_assert_int_eq(rows_record(OPS, o, T, NULL), 1);
@@ -281,6 +293,7 @@ int main(void)
 	tcase_add_test(t, expiry_saturates);
 	tcase_add_test(t, views_are_found_again);
 	tcase_add_test(t, records_move_with_epochs);
+	tcase_add_test(t, a_record_never_read_is_never_moved);
 	tcase_add_test(t, an_outage_ends_in_repair);
 	tcase_add_test(t, an_empty_store_never_claims_to_be_whole);
 	tcase_add_test(t, a_loss_during_a_repair_starts_it_anew);
