@@ -12,7 +12,7 @@ START_TEST(topics)
 	struct log_broker *b = broker();
 	const char *conf[] = {"cleanup.policy", "compact", "segment.bytes", "1048576", NULL};
 	struct log_topic_conf t[2] = {{.name = unique(name, "t"), .partitions = 3},
-		{.name = unique(other, "c"), .partitions = 1, .replication = 1, .conf = conf}};
+	        {.name = unique(other, "c"), .partitions = 1, .replication = 1, .conf = conf}};
 	OK(k->topics_ensure(b, t, 2, E));
 	t[0].partitions = 7; /* exists: left as it is */
 	OK(k->topics_ensure(b, t, 2, E));
@@ -103,7 +103,7 @@ static void expect_unreachable(enum status st, const struct error *e)
 	ck_assert_int_eq(st, ST_ERR);
 	ck_assert_msg(e->class == ERR_RETRIABLE, "%d %s", e->class, e->msg);
 	ck_assert_msg(strstr(e->msg, "no broker at 127.0.0.1:9 answers: Connection refused"),
-		"%s", e->msg);
+	        "%s", e->msg);
 }
 
 START_TEST(nobody_there)
@@ -149,13 +149,14 @@ START_TEST(properties)
 	static const struct {
 		const char *name, *value, *says;
 	} bad[] = {
-		{"transactional.id", "x", "transactional.id is weir's to decide"},
-		{"isolation.level", "read_uncommitted", "isolation.level is weir's to decide"},
-		{"no.such.thing", "1", "no.such.thing"},
-		{"ssl.key.pem", "hunter2", "ssl"},
+	        {"transactional.id", "x", "transactional.id is weir's to decide"},
+	        {"isolation.level", "read_uncommitted", "isolation.level is weir's to decide"},
+	        {"no.such.thing", "1", "no.such.thing"},
+	        {"ssl.key.pem", "hunter2", "ssl"},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		const char *list[] = {"security.protocol", "ssl", bad[i].name, bad[i].value, NULL};
+		const char *list[] = {
+		        "security.protocol", "ssl", bad[i].name, bad[i].value, NULL};
 		struct kafka_conf conf = {.brokers = "127.0.0.1:9", .properties = list};
 		struct log_broker *b = NULL;
 		struct error e = {0};
@@ -346,7 +347,7 @@ START_TEST(truncated_input)
 	ck_assert_int_eq(st, ST_ERR);
 	ck_assert_int_eq(e.class, ERR_FATAL);
 	ck_assert_msg(strstr(e.msg, "truncated") && strstr(e.msg, name) && strstr(e.msg, "[0]"),
-		"%s", e.msg);
+	        "%s", e.msg);
 	k->session_close(m->s);
 	free(m);
 	k->close(b);

@@ -44,7 +44,7 @@ static inline const char *unique(char *out, const char *what)
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	sprintf(out, "it.%s.%d.%d.%lld", what, (int)getpid(), n++,
-		(long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+	        (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
 	return out;
 }
 
@@ -52,7 +52,7 @@ static inline struct log_broker *broker_at(const char *brokers, const char *cons
 {
 	struct log_broker *b = NULL;
 	struct kafka_conf conf = {
-		.brokers = brokers, .client_id = "it", .properties = properties};
+	        .brokers = brokers, .client_id = "it", .properties = properties};
 	OK(kafka_open(&conf, &b, E));
 	return b;
 }
@@ -72,7 +72,7 @@ static inline void make_topic(struct log_broker *b, const char *name, int32_t pa
 
 /* n records "<from>", "<from + 1>", …, one a partition in turn, outside any transaction. */
 static inline void put_numbers(
-	struct log_broker *b, const char *topic, int32_t partitions, int from, int n)
+        struct log_broker *b, const char *topic, int32_t partitions, int from, int n)
 {
 	for (int i = from; i < from + n; i++) {
 		char text[16];
@@ -115,7 +115,7 @@ static inline void member_assigned(void *arg, const struct log_position *parts, 
 }
 
 static inline void member_revoked(
-	void *arg, const struct log_position *parts, uint32_t n, bool lost)
+        void *arg, const struct log_position *parts, uint32_t n, bool lost)
 {
 	struct member *m = arg;
 	m->revoked++;
@@ -129,17 +129,17 @@ static inline void member_revoked(
 }
 
 static inline void member_open(struct member *m, struct log_broker *b, const char *group,
-	const char *txn, const char *instance, const char *topic)
+        const char *txn, const char *instance, const char *topic)
 {
 	const char *subscribe[] = {topic, NULL};
 	struct log_session_conf conf = {
-		.group = group,
-		.transactional_id = txn,
-		.client_id = "node.0@http://127.0.0.1:1",
-		.instance_id = instance,
-		.subscribe = subscribe,
-		.memory_bytes = 16 << 20,
-		.events = {m, member_assigned, member_revoked},
+	        .group = group,
+	        .transactional_id = txn,
+	        .client_id = "node.0@http://127.0.0.1:1",
+	        .instance_id = instance,
+	        .subscribe = subscribe,
+	        .memory_bytes = 16 << 20,
+	        .events = {m, member_assigned, member_revoked},
 	};
 	m->b = b;
 	OK(k->session_open(b, &conf, &m->s, E));
@@ -203,8 +203,8 @@ static inline int member_owns(const struct member *m)
 		while (!(cond)) {                                                              \
 			struct error pe_ = {0};                                                \
 			enum status ps_ = member_poll((m), 50, &pe_);                          \
-			ck_assert_msg(ps_ == ST_OK || pe_.class == ERR_RETRIABLE, "%s",        \
-				pe_.msg);                                                      \
+			ck_assert_msg(                                                         \
+			        ps_ == ST_OK || pe_.class == ERR_RETRIABLE, "%s", pe_.msg);    \
 			ck_assert_msg(now_ms() < end_, "in vain: %s", #cond);                  \
 		}                                                                              \
 	} while (0)
@@ -228,7 +228,7 @@ struct read_back {
 
 /* Everything committed in one partition, up to its high watermark. */
 static inline void read_all(
-	struct log_broker *b, const char *topic, int32_t partition, struct read_back *out)
+        struct log_broker *b, const char *topic, int32_t partition, struct read_back *out)
 {
 	int64_t begin, end;
 	OK(k->bounds(b, topic, partition, &begin, &end, E));
@@ -242,13 +242,14 @@ static inline void read_all(
 		OK(k->reader_poll(r, 100, rec, 100, &n, E));
 		for (uint32_t i = 0; i < n; i++) {
 			char text[16] = "";
-			memcpy(text, rec[i].value.p, rec[i].value.len < 15 ? rec[i].value.len : 15);
+			memcpy(text, rec[i].value.p,
+			        rec[i].value.len < 15 ? rec[i].value.len : 15);
 			ck_assert_int_lt(out->n, SEEN_MAX);
 			out->offset[out->n] = rec[i].offset;
 			out->value[out->n++] = atoi(text);
 		}
 		ck_assert_msg(now_ms() < deadline, "%s[%d] never reached %lld, at %lld", topic,
-			partition, (long long)end, (long long)k->reader_position(r));
+		        partition, (long long)end, (long long)k->reader_position(r));
 	}
 	out->position = k->reader_position(r);
 	k->reader_close(r);
