@@ -193,6 +193,10 @@ static enum status bad_out(struct task *t, const struct log_record *r, const str
 
 /* -- time -- */
 
+/* Years 0001 to 9999: window arithmetic has room to spare around them. */
+#define EVENT_TIME_MIN INT64_C(-62135596800000)
+#define EVENT_TIME_MAX INT64_C(253402300799999)
+
 static int64_t micros_to_ms(int64_t us)
 {
 	return floor_div(us, 1000);
@@ -227,10 +231,12 @@ static void source_times(struct task *t, const struct log_record *r, struct batc
 		int64_t ts = 0;
 		if (bad[i].bad)
 			continue;
-		if (c->null[i] || !event_time_of(c, i, &ts)) {
+		if (c->null[i] || !event_time_of(c, i, &ts) || ts < EVENT_TIME_MIN ||
+			ts > EVENT_TIME_MAX) {
 			bad[i] = (struct bad_record){BAD_TIME,
 				arena_printf(a, "%s: %s", name,
-					c->null[i] ? "no event time" : "not an ISO-8601 time")};
+					c->null[i] ? "no event time"
+						   : "not a time between the years 1 and 9999")};
 			continue;
 		}
 		if (r[i].timestamp >= 0 && ts > r[i].timestamp + s->max_ahead_ms) {

@@ -7,6 +7,8 @@
 
 #include "operators/window/layout.h"
 
+#define GARBAGE_BYTES_MAX (64u << 10)
+
 static const struct agg_spec *spec_of(const struct layout *l, uint32_t call)
 {
 	return &l->view->calls[call].spec;
@@ -128,6 +130,9 @@ void row_advance(const struct layout *l, struct heap *h, int64_t t, struct agg_c
 		return;
 	for (uint32_t i = 0; i < l->nrings; i++)
 		ring_advance(l, h, &l->rings[i], from, t, n);
+	/* Each recomputation leaves the old blobs behind; a long epoch must not pile them up. */
+	if (h->garbage > GARBAGE_BYTES_MAX && h->garbage > h->len / 2)
+		row_pack(l, h);
 }
 
 /* The tile for number k, made if it is not there; its offset. */
