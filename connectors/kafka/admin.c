@@ -205,6 +205,22 @@ enum status admin_topic_info(
 	return st;
 }
 
+enum status admin_topics_list(struct log_broker *b, const char *begins,
+        void (*each)(void *arg, const char *topic), void *arg, struct error *e)
+{
+	const struct rd_kafka_metadata *md;
+	rd_kafka_resp_err_t err =
+	        rd_kafka_metadata(b->admin.rk, 1, NULL, &md, KAFKA_ASK_MS);
+	if (err)
+		return client_error(&b->admin, e, err, NULL, "listing topics");
+	client_ok(&b->admin);
+	for (int i = 0; i < md->topic_cnt; i++)
+		if (strncmp(md->topics[i].topic, begins, strlen(begins)) == 0)
+			each(arg, md->topics[i].topic);
+	rd_kafka_metadata_destroy(md);
+	return ST_OK;
+}
+
 enum status admin_delete_before(struct log_broker *b, const char *topic, int32_t partition,
         int64_t offset, struct error *e)
 {

@@ -21,6 +21,8 @@ enum status admin_topics_ensure(
         struct log_broker *b, const struct log_topic_conf *t, uint32_t n, struct error *e);
 enum status admin_topic_info(
         struct log_broker *b, const char *topic, struct log_topic_info *out, struct error *e);
+enum status admin_topics_list(struct log_broker *b, const char *begins,
+        void (*each)(void *arg, const char *topic), void *arg, struct error *e);
 enum status admin_delete_before(struct log_broker *b, const char *topic, int32_t partition,
         int64_t offset, struct error *e);
 enum status admin_group_offsets(struct log_broker *b, const char *group,

@@ -12,6 +12,7 @@ const struct log_ops kafka_log = {
         .close = broker_close,
         .topics_ensure = admin_topics_ensure,
         .topic_info = admin_topic_info,
+        .topics_list = admin_topics_list,
         .bounds = broker_bounds,
         .offset_at = broker_offset_at,
         .put = broker_put,

@@ -95,6 +95,9 @@ struct log_ops {
 	/* ERR_RETRIABLE while no broker answers. A missing topic is ST_OK, partitions 0. */
 	enum status (*topic_info)(struct log_broker *b, const char *topic,
 		struct log_topic_info *out, struct error *e);
+	/* Calls each for every topic whose name begins so, in no order, before it returns. */
+	enum status (*topics_list)(struct log_broker *b, const char *begins,
+		void (*each)(void *arg, const char *topic), void *arg, struct error *e);
 	/* First offset, and the high watermark: not the last stable offset. */
 	enum status (*bounds)(struct log_broker *b, const char *topic, int32_t partition,
 		int64_t *begin, int64_t *end, struct error *e);

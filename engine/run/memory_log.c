@@ -163,6 +163,16 @@ static enum status mem_topic_info(struct log_broker *b, const char *topic,
 	return ST_OK;
 }
 
+static enum status mem_topics_list(struct log_broker *b, const char *begins,
+	void (*each)(void *, const char *), void *arg, struct error *e)
+{
+	(void)e;
+	for (uint32_t i = 0; i < b->ntopics; i++)
+		if (strncmp(b->topics[i].name, begins, strlen(begins)) == 0)
+			each(arg, b->topics[i].name);
+	return ST_OK;
+}
+
 static struct mem_partition *part_find(struct log_broker *b, const char *topic, int32_t partition)
 {
 	struct mem_topic *t = topic_find(b, topic);
@@ -734,6 +744,7 @@ const struct log_ops memory_log = {
 	.close = mem_close,
 	.topics_ensure = mem_topics_ensure,
 	.topic_info = mem_topic_info,
+	.topics_list = mem_topics_list,
 	.bounds = mem_bounds,
 	.offset_at = mem_offset_at,
 	.put = mem_put,

@@ -214,9 +214,12 @@ static enum status view_rows(struct plan *p, uint32_t view, struct view_plan *vp
 			.type = v->features[i].type,
 			.nullable = v->features[i].nullable};
 	struct schema *schema;
+	/* The version is in the name because a fingerprint leaves out logical types: a long of
+	 * version 1 that is a timestamp in version 2 must be another schema. */
 	if (schema_build(&p->arena,
-		    arena_printf(&p->arena, "weir.%s", avro_safe(&p->arena, v->name)), f, n,
-		    &schema, e))
+		    arena_printf(&p->arena, "weir.%s.v%u", avro_safe(&p->arena, v->name),
+			    v->version),
+		    f, n, &schema, e))
 		return error_context(e, "view %s", v->name);
 	vp->schema = schema;
 	vp->features = schema->fields + v->nentity + ROW_HEAD;
