@@ -212,15 +212,24 @@ static bool offsets_parse(struct task *t, const char *text, int64_t *out)
 	return true;
 }
 
+/* Opens a repair: from here on ordinary puts are rows only, until it is finished. */
 static void repair_start(struct task *t, enum publish_state how)
 {
 	struct publish *p = t->publish;
+	const struct worker_conf *c = &t->worker->conf;
+	static _Thread_local struct online_epoch ep;
+	ep = (struct online_epoch){.task = t->online_name, .repair = true};
 	version_of(&t->marker, p->fixed);
+	memcpy(ep.record.version, p->fixed, sizeof p->fixed);
 	p->view = 0;
 	p->cursor.len = 0;
 	p->repaired = 0;
-	p->state = how;
 	reader_drop(t);
+	if (c->online_ops->put(c->online, &ep) == ST_END) {
+		p->state = PUBLISH_CHECK;
+		return;
+	}
+	p->state = how;
 	if (how != PUBLISH_FINISH)
 		LOG_INFO("publish", "%s: the online store %s: writing it again from %s", t->name,
 			how == PUBLISH_TAIL ? "is behind" : "has no record of this task",

@@ -81,6 +81,7 @@ static void task_remove(struct worker *w, uint32_t topic, int32_t partition)
 		if (t->table && t->phase == PHASE_RUNNING && table_flush(t->table, &e))
 			LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s",
 				t->name, e.msg);
+		gone_counts_add(&w->gone, t, w->conf.plan->job->nviews);
 		task_free(t);
 		w->tasks[i] = w->tasks[--w->ntasks];
 		return;
@@ -370,6 +371,7 @@ void worker_close(struct worker *w)
 		w->conf.log->session_close(w->session);
 	while (w->ntasks)
 		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition);
+	free(w->gone.views);
 	free(w->tasks);
 	free(w->records);
 	arena_release(&w->batch);

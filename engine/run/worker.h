@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "run/commit.h"
 #include "run/plan.h"
+#include "run/report.h"
 #include "run/task.h"
 
 #define POLL_RECORDS_MAX 4096
@@ -51,6 +52,7 @@ struct worker {
 	uint32_t failures;       /* in a row */
 	struct error last_error;
 	int64_t last_error_ms;
+	struct gone_counts gone; /* of tasks that moved away */
 	char job_version[24];    /* of the plan, for dead letters */
 };
 

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Running one job: a thread that prepares (partition counts, topics, schemas, live versions) and
+// then is worker 0; further workers are threads of their own. A worker that fails for good is
+// closed, and opened again after a pause that grows: what was committed stands, so that is safe.
+#include "run/job_run.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run/schemas.h"
+
+#define POLL_MS 100
+#define REPORT_NS INT64_C(500000000)
+#define PREPARE_RETRY_MS 2000
+#define REOPEN_FIRST_MS 1000
+#define REOPEN_MAX_MS 30000
+#define VALUE_BYTES_MAX (1u << 20)
+
+struct seat { /* a worker's thread */
+	struct job_run *run;
+	uint32_t number;
+	pthread_t thread;
+	bool started;
+	struct worker_report *report;
+};
+
+struct job_run {
+	struct job_run_conf conf;
+	char source[300], node[64], http[128];
+	struct plan *plan;
+	struct seat *seats;
+	uint32_t nseats;
+	struct worker_report **reports; /* as handed out by job_run_lock */
+	atomic_bool stop;
+	pthread_mutex_t lock; /* plan (once set, constant), state, error, reports */
+	enum job_state state;
+	char error[1000];
+	int64_t started_ms;
+	bool live_pending; /* a new version waits for having caught up */
+};
+
+static void state_set(struct job_run *r, enum job_state state, const char *error)
+{
+	pthread_mutex_lock(&r->lock);
+	r->state = state;
+	snprintf(r->error, sizeof r->error, "%s", error ? error : "");
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* In short pieces, so that a stop is heard. */
+static void pause_ms(struct job_run *r, int ms)
+{
+	for (; ms > 0 && !atomic_load(&r->stop); ms -= 50)
+		usleep(50 * 1000);
+}
+
+/* -- preparing -- */
+
+static enum status partitions_ask(struct job_run *r, int32_t *out, struct error *e)
+{
+	const struct job *job = r->conf.job;
+	for (uint32_t i = 0; i < job->nsources; i++) {
+		struct log_topic_info info;
+		if (r->conf.log->topic_info(r->conf.broker, job->sources[i].topic, &info, e))
+			return ST_ERR;
+		if (!info.partitions)
+			return error_set(e, ERR_RETRIABLE, 0,
+				"there is no topic %s, which source %s reads: create it, or start "
+				"its producer", job->sources[i].topic, job->sources[i].name);
+		out[i] = info.partitions;
+	}
+	return ST_OK;
+}
+
+/* A topic that exists must have the partitions the plan counts on. */
+static enum status topics_check(struct job_run *r, const struct plan *p,
+	const struct log_topic_conf *t, uint32_t n, struct error *e)
+{
+	(void)p;
+	for (uint32_t i = 0; i < n; i++) {
+		struct log_topic_info info;
+		if (r->conf.log->topic_info(r->conf.broker, t[i].name, &info, e))
+			return ST_ERR;
+		if (info.partitions != t[i].partitions)
+			return error_set(e, ERR_FATAL, 0,
+				"topic %s has %d partitions, the job needs %d: was a source's "
+				"partition count changed? Give its views new versions and backfill",
+				t[i].name, (int)info.partitions, (int)t[i].partitions);
+	}
+	return ST_OK;
+}
+
+static enum status schemas_write(struct job_run *r, const struct plan *p, struct error *e)
+{
+	uint32_t n = 0;
+	const struct schema **list = xcalloc(p->job->nviews + p->nrepartitions + 1, sizeof *list);
+	for (uint32_t i = 0; i < p->job->nviews; i++)
+		list[n++] = p->views[i].schema;
+	for (uint32_t i = 0; i < p->nrepartitions; i++)
+		list[n++] = p->repartitions[i].schema;
+	enum status st =
+		schemas_publish(r->conf.log, r->conf.broker, r->conf.prefix, list, n, e);
+	free(list);
+	return st;
+}
+
+static enum status prepare(struct job_run *r, struct error *e)
+{
+	int32_t *partitions = xcalloc(r->conf.job->nsources, sizeof *partitions);
+	struct plan *p = NULL;
+	struct arena a = {0};
+	struct log_topic_conf *topics;
+	enum status st = partitions_ask(r, partitions, e);
+	if (!st)
+		st = plan_new(r->conf.job, r->conf.prefix, partitions, &p, e);
+	if (!st) {
+		uint32_t n = plan_topics(p, &topics, &a);
+		st = r->conf.log->topics_ensure(r->conf.broker, topics, n, e);
+		if (!st)
+			st = topics_check(r, p, topics, n, e);
+	}
+	if (!st)
+		st = schemas_write(r, p, e);
+	arena_release(&a);
+	free(partitions);
+	if (st) {
+		plan_free(p);
+		return ST_ERR;
+	}
+	pthread_mutex_lock(&r->lock);
+	r->plan = p;
+	r->started_ms = clock_wall_ms(r->conf.clock);
+	pthread_mutex_unlock(&r->lock);
+	return ST_OK;
+}
+
+static bool prepare_until(struct job_run *r)
+{
+	struct error e = {0};
+	char said[sizeof e.msg] = "";
+	while (!atomic_load(&r->stop)) {
+		if (prepare(r, &e) == ST_OK)
+			return true;
+		state_set(r, e.class == ERR_RETRIABLE ? JOB_STARTING : JOB_FAILED, e.msg);
+		if (strcmp(said, e.msg) != 0)
+			LOG_WARN(r->conf.job->name, "cannot start yet: %s", e.msg);
+		snprintf(said, sizeof said, "%s", e.msg);
+		pause_ms(r, PREPARE_RETRY_MS);
+	}
+	return false;
+}
+
+/* -- live versions -- */
+
+/* At first deploy at once; another version when it has caught up. */
+static void live_versions(struct job_run *r, bool caught_up)
+{
+	const struct job *job = r->conf.job;
+	struct error e;
+	r->live_pending = false;
+	if (!r->conf.online_ops)
+		return;
+	for (uint32_t i = 0; i < job->nviews; i++) {
+		uint32_t live = 0;
+		enum status st = r->conf.online_ops->live_get(r->conf.online, job->views[i].name,
+			&live, &e);
+		if (st == ST_OK && live == job->views[i].version)
+			continue;
+		bool now = st == ST_END || (st == ST_OK && caught_up);
+		if (!now || r->conf.online_ops->live_set(r->conf.online, job->views[i].name,
+				    job->views[i].version, &e))
+			r->live_pending = true;
+	}
+}
+
+static bool caught_up(const struct worker_report *w)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (w->tasks[i].phase != PHASE_RUNNING || w->tasks[i].end < 0 ||
+			w->tasks[i].next_offset < w->tasks[i].end)
+			return false;
+	return w->ntasks > 0;
+}
+
+/* -- workers -- */
+
+static struct worker_conf worker_conf_of(struct seat *s)
+{
+	struct job_run *r = s->run;
+	const struct job_run_conf *c = &r->conf;
+	return (struct worker_conf){.plan = r->plan, .log = c->log, .broker = c->broker,
+		.online_ops = c->online_ops, .online = c->online, .operators = c->operators,
+		.avro = c->avro, .schemas = c->schemas, .store = c->store, .clock = c->clock,
+		.node = r->node, .number = s->number, .http = r->http,
+		.static_member = c->static_member,
+		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
+		.memory_bytes = c->memory_bytes / r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
+		.wall_idle = true, .stop = &r->stop};
+}
+
+static enum job_state state_of(const struct worker *w, const char **error)
+{
+	bool restoring = false;
+	*error = "";
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		if (w->tasks[i]->phase == PHASE_FAILED) {
+			*error = w->tasks[i]->error.msg;
+			return JOB_FAILED;
+		}
+		restoring |= w->tasks[i]->phase != PHASE_RUNNING;
+	}
+	return restoring ? JOB_RESTORING : JOB_RUNNING;
+}
+
+static void report_hand_over(struct seat *s, struct worker *w)
+{
+	struct worker_report *report = report_make(w);
+	struct job_run *r = s->run;
+	const char *error;
+	enum job_state state = state_of(w, &error);
+	pthread_mutex_lock(&r->lock);
+	struct worker_report *old = s->report;
+	s->report = report;
+	if (s->number == 0 || state == JOB_FAILED) {
+		r->state = state;
+		snprintf(r->error, sizeof r->error, "%s", error);
+	}
+	pthread_mutex_unlock(&r->lock);
+	report_free(old);
+	if (s->number == 0 && r->live_pending)
+		live_versions(r, caught_up(report));
+}
+
+static enum status worker_loop(struct seat *s, struct worker *w, struct error *e)
+{
+	struct job_run *r = s->run;
+	int64_t reported = 0;
+	while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
+		bool busy;
+		if (worker_step(w, POLL_MS, &busy, e))
+			return ST_ERR;
+		int64_t now = clock_mono_ns(r->conf.clock);
+		if (now - reported > REPORT_NS) {
+			report_hand_over(s, w);
+			reported = now;
+		}
+	}
+	return ST_OK;
+}
+
+static void worker_serve(struct seat *s)
+{
+	struct job_run *r = s->run;
+	int pause = REOPEN_FIRST_MS;
+	while (!atomic_load(&r->stop)) {
+		struct worker *w = NULL;
+		struct error e = {0};
+		struct worker_conf conf = worker_conf_of(s);
+		int64_t from = clock_mono_ns(r->conf.clock);
+		enum status st = worker_open(&conf, &w, &e);
+		if (!st)
+			st = worker_loop(s, w, &e);
+		if (w)
+			worker_close(w);
+		if (!st)
+			return;
+		LOG_ERROR(r->conf.job->name, "worker %u stopped: %s; starting it again in %d s",
+			s->number, e.msg, pause / 1000);
+		state_set(r, JOB_FAILED, e.msg);
+		if (clock_mono_ns(r->conf.clock) - from > INT64_C(60000000000))
+			pause = REOPEN_FIRST_MS;
+		pause_ms(r, pause);
+		pause = pause * 2 < REOPEN_MAX_MS ? pause * 2 : REOPEN_MAX_MS;
+	}
+}
+
+static void *seat_main(void *arg)
+{
+	worker_serve(arg);
+	return NULL;
+}
+
+static void *run_main(void *arg)
+{
+	struct job_run *r = ((struct seat *)arg)->run;
+	if (!prepare_until(r))
+		return NULL;
+	state_set(r, JOB_RESTORING, NULL);
+	live_versions(r, false);
+	for (uint32_t i = 1; i < r->nseats; i++)
+		r->seats[i].started = pthread_create(&r->seats[i].thread, NULL, seat_main,
+					      &r->seats[i]) == 0;
+	worker_serve(arg);
+	return NULL;
+}
+
+struct job_run *job_run_start(const struct job_run_conf *conf)
+{
+	struct job_run *r = xcalloc(1, sizeof *r);
+	r->conf = *conf;
+	snprintf(r->source, sizeof r->source, "%s", conf->source ? conf->source : "");
+	snprintf(r->node, sizeof r->node, "%s", conf->node);
+	snprintf(r->http, sizeof r->http, "%s", conf->http ? conf->http : "");
+	r->nseats = conf->job->workers ? conf->job->workers : 1;
+	r->seats = xcalloc(r->nseats, sizeof *r->seats);
+	r->reports = xcalloc(r->nseats, sizeof *r->reports);
+	r->state = JOB_STARTING;
+	pthread_mutex_init(&r->lock, NULL);
+	for (uint32_t i = 0; i < r->nseats; i++)
+		r->seats[i] = (struct seat){.run = r, .number = i};
+	r->seats[0].started =
+		pthread_create(&r->seats[0].thread, NULL, run_main, &r->seats[0]) == 0;
+	if (!r->seats[0].started)
+		state_set(r, JOB_FAILED, "no thread to be had from the system");
+	return r;
+}
+
+void job_run_stop(struct job_run *r)
+{
+	if (!r)
+		return;
+	atomic_store(&r->stop, true);
+	if (r->seats[0].started) /* it starts the others: first */
+		pthread_join(r->seats[0].thread, NULL);
+	for (uint32_t i = 1; i < r->nseats; i++)
+		if (r->seats[i].started)
+			pthread_join(r->seats[i].thread, NULL);
+	for (uint32_t i = 0; i < r->nseats; i++)
+		report_free(r->seats[i].report);
+	plan_free(r->plan);
+	job_free(r->conf.job);
+	pthread_mutex_destroy(&r->lock);
+	free(r->reports);
+	free(r->seats);
+	free(r);
+}
+
+void job_run_lock(struct job_run *r, struct job_view *out)
+{
+	pthread_mutex_lock(&r->lock);
+	for (uint32_t i = 0; i < r->nseats; i++)
+		r->reports[i] = r->seats[i].report;
+	*out = (struct job_view){.job = r->conf.job, .plan = r->plan, .source = r->source,
+		.state = r->state, .error = r->error[0] ? r->error : NULL,
+		.started_ms = r->started_ms,
+		.commit_ms = r->conf.job->commit_ms ? r->conf.job->commit_ms : r->conf.commit_ms,
+		.reports = r->reports, .nreports = r->nseats};
+}
+
+void job_run_unlock(struct job_run *r)
+{
+	pthread_mutex_unlock(&r->lock);
+}
