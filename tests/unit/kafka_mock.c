@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which failures make a producer ambiguous (I5), on librdkafka's own mock cluster: it can break
+// a connection in the middle of a given request, and answer with a given error. It does not
+// fence, nor hide aborted records: nothing about exactly-once is shown here.
+#include <check.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "connectors/kafka/kafka.h"
+
+#define POLLS_MAX 400
+
+static const struct log_ops *const k = &kafka_log;
+
+struct rig {
+	rd_kafka_t *host;
+	rd_kafka_mock_cluster_t *mock;
+	struct log_broker *b;
+	struct log_session *s;
+	uint32_t in, out;
+	int assigned;
+};
+
+static void assigned(void *arg, const struct log_position *parts, uint32_t n)
+{
+	(void)parts;
+	((struct rig *)arg)->assigned += (int)n;
+}
+
+static void revoked(void *arg, const struct log_position *parts, uint32_t n, bool lost)
+{
+	(void)arg, (void)parts, (void)n, (void)lost;
+}
+
+static void rig_open(struct rig *r)
+{
+	char why[200];
+	struct error e = {0};
+	memset(r, 0, sizeof *r);
+	log_level_set(LOG_LVL_ERROR);
+	rd_kafka_conf_t *quiet = rd_kafka_conf_new();
+	rd_kafka_conf_set_log_cb(quiet, NULL);
+	r->host = rd_kafka_new(RD_KAFKA_PRODUCER, quiet, why, sizeof why);
+	r->mock = rd_kafka_mock_cluster_new(r->host, 1);
+	rd_kafka_mock_group_initial_rebalance_delay_ms(r->mock, 0);
+	rd_kafka_mock_topic_create(r->mock, "in", 1, 1);
+	rd_kafka_mock_topic_create(r->mock, "out", 1, 1);
+	struct kafka_conf conf = {
+	        .brokers = rd_kafka_mock_cluster_bootstraps(r->mock), .client_id = "ut"};
+	ck_assert_msg(kafka_open(&conf, &r->b, &e) == ST_OK, "%s", e.msg);
+	const char *subscribe[] = {"in", NULL};
+	struct log_session_conf sc = {.group = "g",
+	        .transactional_id = "t",
+	        .subscribe = subscribe,
+	        .memory_bytes = 8 << 20,
+	        .events = {r, assigned, revoked}};
+	ck_assert_msg(k->session_open(r->b, &sc, &r->s, &e) == ST_OK, "%s", e.msg);
+	r->in = k->topic(r->s, "in");
+	r->out = k->topic(r->s, "out");
+	struct log_record rec[1];
+	uint32_t n;
+	for (int i = 0; i < POLLS_MAX && !r->assigned; i++)
+		k->poll(r->s, 50, rec, 1, &n, &e);
+	ck_assert_int_eq(r->assigned, 1);
+}
+
+static void rig_close(struct rig *r)
+{
+	k->session_close(r->s);
+	k->close(r->b);
+	rd_kafka_mock_cluster_destroy(r->mock);
+	rd_kafka_destroy(r->host);
+}
+
+/* One epoch, as far as it goes; true when it was committed. */
+static bool epoch(struct rig *r, struct error *e)
+{
+	struct slice v = slice_of("v");
+	struct log_position next = {r->in, 0, 1};
+	return k->begin(r->s, e) == ST_OK &&
+	       k->append(r->s, r->out, 0, v, &v, NULL, 0, 0, e) == ST_OK &&
+	       k->flush(r->s, e) == ST_OK && k->send_offsets(r->s, &next, 1, e) == ST_OK &&
+	       k->commit(r->s, e) == ST_OK;
+}
+
+static const struct {
+	int16_t api;
+	const char *name;
+	rd_kafka_resp_err_t err;
+	bool ambiguous;
+} table[] = {
+        {24, "AddPartitionsToTxn", RD_KAFKA_RESP_ERR__TRANSPORT, true},
+        {25, "AddOffsetsToTxn", RD_KAFKA_RESP_ERR__TRANSPORT, true},
+        {26, "EndTxn", RD_KAFKA_RESP_ERR__TRANSPORT, true},
+        {28, "TxnOffsetCommit", RD_KAFKA_RESP_ERR__TRANSPORT, true},
+        {24, "AddPartitionsToTxn", RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, false},
+        {25, "AddOffsetsToTxn", RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, false},
+        {26, "EndTxn", RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, false},
+        {28, "TxnOffsetCommit", RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, false},
+        {0, "Produce", RD_KAFKA_RESP_ERR__TRANSPORT, false},
+        {10, "FindCoordinator", RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, false},
+};
+
+START_TEST(ambiguity)
+{
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	ck_assert(!k->producer_ambiguous(r.s));
+	rd_kafka_mock_push_request_errors(r.mock, table[_i].api, 1, table[_i].err);
+	epoch(&r, &e); /* librdkafka's retry may well succeed: the flag stays */
+	ck_assert_msg(k->producer_ambiguous(r.s) == table[_i].ambiguous, "%s, %s",
+	        table[_i].name, rd_kafka_err2name(table[_i].err));
+	if (table[_i].ambiguous) {
+		ck_assert_int_eq(k->begin(r.s, &e), ST_ERR);
+		ck_assert_int_eq(e.class, ERR_ABORT);
+		k->producer_drop(r.s);
+		ck_assert(!k->producer_ambiguous(r.s) && !k->producer_ready(r.s));
+		ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	}
+	struct kafka_stats stats;
+	kafka_session_stats(r.s, &stats);
+	ck_assert_uint_eq(stats.producers, table[_i].ambiguous ? 2 : 1);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
+START_TEST(ambiguous_init)
+{
+	/* Initialising was ambiguous itself: the handle is not handed out, another is made. */
+	struct rig r;
+	struct error e = {0};
+	struct kafka_stats stats;
+	rig_open(&r);
+	rd_kafka_mock_push_request_errors(r.mock, 22, 1, RD_KAFKA_RESP_ERR__TRANSPORT);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	kafka_session_stats(r.s, &stats);
+	ck_assert_uint_eq(stats.producers, 2);
+	ck_assert(!k->producer_ambiguous(r.s));
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
+static const struct {
+	int16_t api;
+	rd_kafka_resp_err_t err;
+	enum error_class class;
+	bool aborts; /* abort answers OK: the producer is kept */
+} refused[] = {
+        {28, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, ERR_ABORT, true},
+        {28, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, ERR_ABORT, true},
+        {28, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, ERR_ABORT, true},
+        {25, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, ERR_FATAL, false},
+        {24, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, ERR_FATAL, false},
+        {0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_FATAL, true},
+        {26, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING, ERR_UNKNOWN, false},
+        {26, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, ERR_UNKNOWN, false},
+        {26, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE, ERR_UNKNOWN, false},
+};
+
+START_TEST(classes)
+{
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	rd_kafka_mock_push_request_errors(r.mock, refused[_i].api, 1, refused[_i].err);
+	ck_assert(!epoch(&r, &e));
+	ck_assert_msg(e.class == refused[_i].class, "class %d: %s", e.class, e.msg);
+	ck_assert(!k->producer_ambiguous(r.s));
+	if (refused[_i].class != ERR_UNKNOWN) {
+		struct error why = {0};
+		ck_assert_msg(
+		        (k->abort(r.s, &why) == ST_OK) == refused[_i].aborts, "%s", why.msg);
+	}
+	if (!refused[_i].aborts || refused[_i].class == ERR_FATAL)
+		k->producer_drop(r.s);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("kafka_mock");
+	TCase *t = tcase_create("mock");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, ambiguity, 0, sizeof table / sizeof *table);
+	tcase_add_test(t, ambiguous_init);
+	tcase_add_loop_test(t, classes, 0, sizeof refused / sizeof *refused);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
