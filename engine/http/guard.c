@@ -6,6 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+/* A "." or ".." segment. */
+static bool is_dots(const char *p)
+{
+	size_t n = strspn(p, ".");
+	return n >= 1 && n <= 2 && (p[n] == '/' || !p[n]);
+}
+
 bool guard_path_ok(const char *path)
 {
 	if (path[0] != '/')
@@ -15,7 +22,7 @@ bool guard_path_ok(const char *path)
 			return false;
 		if (p[0] == '/' && p[1] == '/')
 			return false;
-		if (p[0] == '/' && p[1] == '.' && strchr("./", p[2]))
+		if (p[0] == '/' && is_dots(p + 1))
 			return false;
 	}
 	return true;

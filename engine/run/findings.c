@@ -192,7 +192,8 @@ static void add_lag(struct findings *f, const struct snapshot_task *t)
 		TEXT(n, "%s is %s record%s behind, %s of work at its present rate.", t->name,
 		        lag, plural, human_duration(left, (int64_t)(catch_up_s(t) * 1000)));
 	else
-		TEXT(n, "%s is %s record%s behind and does not move.", t->name, lag, plural);
+		TEXT(n, "%s is %s record%s behind%s.", t->name, lag, plural,
+		        wanted ? "" : " and does not move");
 	lag_why(f, n, t);
 }
 

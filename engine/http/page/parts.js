@@ -23,6 +23,7 @@ function catchUp(job) {
 	if (job.lag_records === null) return null;
 	const behind = job.tasks.filter((t) => t.lag_records > 0);
 	if (!behind.length) return 'read to the end';
+	if (job.state !== 'running') return `the job is ${job.state}`;
 	if (behind.some((t) => !t.records_per_s)) return 'a partition does not move';
 	const ms = Math.max(...behind.map((t) => (t.lag_records / t.records_per_s) * 1000));
 	return ms < 1000 ? 'under a second' : `slowest: ${duration(ms)} of work`;
@@ -179,16 +180,16 @@ function viewRow(v, now) {
 			h('p', {class: 'note'}, [v.description, v.owner && `Owner: ${v.owner}`, v.topic].filter(Boolean).join(' · ')),
 			h('ul', {class: 'features'}, v.features.map((f) => h('li', null, h('b', null, f.name), ' ',
 				h('span', {class: 'type'}, f.type), ' ', h('code', null, f.text)))))),
-		cell('Age of newest values', h('b', {class: late ? 'late' : ''}, duration(age)),
+		cell('Newest values', h('b', {class: late ? 'late' : ''}, duration(age)),
 			v.freshness_ms !== null && [bar(age === null ? 1 : age / v.freshness_ms, late ? 'bad' : 'fine'),
 				h('span', {class: 'note'}, `promise ${duration(v.freshness_ms)}`)]),
 		cell('Newest event', h('span', {class: 'time'}, time(v.event_time_ms))),
 		cell('Rows', h('span', {class: 'num'}, count(v.rows)), h('span', {class: 'note'}, rate(v.rows_per_s))),
-		cell('Noticed', oddities(v) || NONE));
+		oddities(v) ? cell('Noticed', oddities(v)) : h('td', {class: 'nothing'}, NONE));
 }
 
 export function features(job, now) {
-	const head = ['Features', 'Age of newest values', 'Newest event', 'Rows', 'Noticed'];
+	const head = ['Features', 'Newest values', 'Newest event', 'Rows', 'Noticed'];
 	return h('section', {'aria-labelledby': 'h-views'},
 		h('h2', {id: 'h-views'}, 'Features'),
 		h('div', {class: 'scroll'}, h('table', {class: 'cards views'},
