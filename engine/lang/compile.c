@@ -400,16 +400,13 @@ static int case_of(struct compiler *c, const struct expr *e)
 
 static int cast(struct compiler *c, const struct expr *e)
 {
-	static const char *const names[] = {"boolean", "int", "long", "float", "double",
-	        "decimal(10,2)", "string", "date", "time-millis", "time-micros",
-	        "timestamp-millis", "timestamp-micros", NULL};
 	struct type to;
 	char from[TYPE_NAME_MAX], name[TYPE_NAME_MAX];
 	int r = compile(c, e->args[0]);
 	if (!type_parse(e->text, &to)) {
 		struct suggest s = suggest_for(e->text);
-		for (size_t i = 0; names[i]; i++)
-			suggest_offer(&s, names[i]);
+		for (const struct type_doc *t = type_docs; t->name; t++)
+			suggest_offer(&s, t->castable ? t->name : NULL);
 		place_error(c->place, e->name_off, e->name_len, s.best,
 		        "there is no type '%.*s'", e->text.len > 40 ? 40 : (int)e->text.len,
 		        (const char *)e->text.p);

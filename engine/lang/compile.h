@@ -111,6 +111,13 @@ struct cast_doc {
 };
 extern const struct cast_doc cast_docs[]; /* ends with from NULL */
 
+/* Types as a job file or a schema names them. */
+struct type_doc {
+	const char *name, *summary;
+	bool castable; /* a cast can name it */
+};
+extern const struct type_doc type_docs[]; /* ends with name NULL */
+
 extern const struct type type_null, type_boolean, type_long, type_double, type_string;
 
 #endif

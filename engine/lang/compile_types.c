@@ -11,6 +11,27 @@
 #define LONG_DIGITS 19
 #define INT_DIGITS 10
 
+const struct type_doc type_docs[] = {
+        {"boolean", "true, false", true},
+        {"int", "32 bits", true},
+        {"long", "64 bits", true},
+        {"float", "IEEE 754, 32 bits", true},
+        {"double", "IEEE 754, 64 bits; never NaN or infinite", true},
+        {"decimal(10,2)", "up to 38 digits, exact; digits in all, digits behind the point",
+                true},
+        {"string", "UTF-8 text", true},
+        {"date", "days", true},
+        {"time-millis", "ms since midnight", true},
+        {"time-micros", "us since midnight", true},
+        {"timestamp-millis", "ms since the epoch, UTC", true},
+        {"timestamp-micros", "us since the epoch, UTC", true},
+        {"bytes", "bytes; also Avro's fixed", false},
+        {"enum", "a text out of the schema's symbols", false},
+        {"array", "of one type; can be passed through, not computed with", false},
+        {"map", "of text to one type; can be passed through, not computed with", false},
+        {NULL, NULL, false},
+};
+
 const struct cast_doc cast_docs[] = {
         {"any number", "int, long", "Rounded half away from zero."},
         {"any number", "float, double", "The nearest; a float beyond its range fails."},
