@@ -209,8 +209,7 @@ enum status admin_topics_list(struct log_broker *b, const char *begins,
         void (*each)(void *arg, const char *topic), void *arg, struct error *e)
 {
 	const struct rd_kafka_metadata *md;
-	rd_kafka_resp_err_t err =
-	        rd_kafka_metadata(b->admin.rk, 1, NULL, &md, KAFKA_ASK_MS);
+	rd_kafka_resp_err_t err = rd_kafka_metadata(b->admin.rk, 1, NULL, &md, KAFKA_ASK_MS);
 	if (err)
 		return client_error(&b->admin, e, err, NULL, "listing topics");
 	client_ok(&b->admin);

@@ -317,14 +317,15 @@ static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
 static enum status open_client(struct log_session *s, struct error *e)
 {
 	char kb[24], fetch[24], messages[24], part[24];
-	uint64_t share = s->memory_bytes / 4;
-	/* While a poll serves the queue librdkafka sees it empty and may fetch once more. */
-	snprintf(kb, sizeof kb, "%" PRIu64, clamp(share / 2 / 1024, 1024, 1u << 20));
+	uint64_t memory = s->memory_bytes;
+	snprintf(kb, sizeof kb, "%" PRIu64, clamp(memory / 8 / 1024, 1024, 1u << 20));
+	/* Answers are unpacked into the queue, several times their size; and while a poll
+	 * serves the queue librdkafka sees it empty and may ask once more. */
 	snprintf(fetch, sizeof fetch, "%" PRIu64,
-	        clamp(share / 2, KAFKA_MESSAGE_BYTES_MAX, 32u << 20));
-	snprintf(part, sizeof part, "%" PRIu64, clamp(share / 4, 256u << 10, 4u << 20));
+	        clamp(memory / 32, KAFKA_MESSAGE_BYTES_MAX, 16u << 20));
+	snprintf(part, sizeof part, "%" PRIu64, clamp(memory / 128, 64u << 10, 1u << 20));
 	/* Queued messages cost some 500 bytes each beside their own. */
-	snprintf(messages, sizeof messages, "%" PRIu64, clamp(share / 1024, 1000, 1000000));
+	snprintf(messages, sizeof messages, "%" PRIu64, clamp(memory / 4096, 1000, 1000000));
 	const char *settings[] = {"group.id", s->group, "client.id",
 	        s->client_id ? s->client_id : s->broker->client_id, "group.protocol", "classic",
 	        "partition.assignment.strategy", "cooperative-sticky", "enable.auto.commit",

@@ -73,14 +73,15 @@ static void on_message(rd_kafka_message_t *m, void *arg)
 static enum status start(struct log_reader *r, uint64_t memory_bytes, struct error *e)
 {
 	char kb[24], fetch[24], messages[24];
-	/* Half waits decoded, one answer may be on its way, a quarter is being read. */
-	uint64_t queue = memory_bytes / 2 / 1024;
+	/* A quarter waits unpacked; an answer on its way may unpack to several times its size.
+	 */
+	uint64_t queue = memory_bytes / 4 / 1024;
 	snprintf(kb, sizeof kb, "%" PRIu64, queue < 1024 ? 1024 : queue);
-	uint64_t bytes = memory_bytes / 4;
+	uint64_t bytes = memory_bytes / 16;
 	if (bytes < KAFKA_MESSAGE_BYTES_MAX)
 		bytes = KAFKA_MESSAGE_BYTES_MAX;
-	snprintf(fetch, sizeof fetch, "%" PRIu64, bytes > (16u << 20) ? 16u << 20 : bytes);
-	uint64_t count = memory_bytes / 1024;
+	snprintf(fetch, sizeof fetch, "%" PRIu64, bytes > (8u << 20) ? 8u << 20 : bytes);
+	uint64_t count = memory_bytes / 2048;
 	snprintf(messages, sizeof messages, "%" PRIu64,
 	        count < 1000      ? 1000
 	        : count > 1000000 ? 1000000
