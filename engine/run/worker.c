@@ -291,7 +291,7 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 	bool waiting = clock_mono_ns(w->conf.clock) < w->retry_at_ns;
 	/* While waiting, membership is kept up but nothing is taken in: records are few, since
 	 * only what was fetched before arrives, and those are read again after the seek. */
-	if (!waiting && w->ntasks && commit_ready(w, e)) {
+	if (!waiting && w->ntasks && !w->commit.begun && commit_ready(w, e)) {
 		if (e->class == ERR_FATAL)
 			return ST_ERR;
 		retry_later(w, e);

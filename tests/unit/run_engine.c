@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole engine over the log in memory: the same events once undisturbed, and once with every
+// step of the protocol failing now and then, answers lost, producers ambiguous, the online store
+// down, emptied or rolled back, and workers dying and coming back over the same or no local
+// state. Rows, their order per entity, counts and the online store must come out the same.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "connectors/formats.h"
+#include "operators/aggregates.h"
+#include "operators/operators.h"
+#include "run/memory_log.h"
+#include "run/memory_online.h"
+#include "run/publish.h"
+#include "run/worker.h"
+
+#define EVENTS 4000
+#define PARTITIONS 3
+#define USERS 40
+#define ITEMS 12
+
+static const char job_text[] =
+	"job: t\n"
+	"sources:\n"
+	"  events:\n"
+	"    topic: events\n"
+	"    format: json\n"
+	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["
+	"{\"name\":\"user\",\"type\":\"string\"},{\"name\":\"item\",\"type\":[\"null\",\"string\"]},"
+	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
+	"{\"name\":\"amount\",\"type\":\"double\"}]}\n"
+	"    time: at\n"
+	"    key: user\n"
+	"    lateness: 1m\n"
+	"views:\n"
+	"  users:\n"
+	"    entity: [user]\n"
+	"    from: events\n"
+	"    features:\n"
+	"      n_5m: count() over 5m\n"
+	"      sum_1h: sum(amount) over 1h\n"
+	"      big_1h: count() over 1h where amount > 50\n"
+	"      share: big_1h / n_5m\n"
+	"      p90: quantile(amount, 0.9) over 1h\n"
+	"      items: approx_distinct(item) over 1h\n"
+	"      last_item: last(item) over 1h\n"
+	"  items:\n"
+	"    entity: [item]\n"
+	"    from: events\n"
+	"    shards: 2\n"
+	"    features:\n"
+	"      n: count()\n"
+	"      total: sum(amount) over 1h\n"
+	"      users: distinct(user)\n";
+
+static uint64_t seed;
+static uint64_t rnd(uint64_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % n;
+}
+
+struct world {
+	struct job *job;
+	struct plan *plan;
+	struct log_broker *broker;
+	struct online *online;
+	struct store *store;
+	char dir[64];
+	struct worker *worker;
+	struct clock_manual clock;
+	int faults; /* in a thousand calls; -1: everything fails */
+	uint64_t memory;
+};
+
+static struct job *job_make(void)
+{
+	struct lang_env env = {formats, aggregates};
+	struct diagnostics d;
+	struct job *job = NULL;
+	diagnostics_init(&d);
+	if (job_parse(slice_of(job_text), "t.yaml", NULL, &env, &job, &d)) {
+		struct buf b = {0};
+		diagnostics_print(&d, &b);
+		ck_abort_msg("%s", buf_cstr(&b));
+	}
+	diagnostics_release(&d);
+	return job;
+}
+
+static enum memory_fault fault(void *arg, enum memory_step step)
+{
+	struct world *w = arg;
+	if (w->faults < 0)
+		return MEM_FAIL;
+	if (rnd(1000) >= (uint64_t)w->faults)
+		return MEM_PASS;
+	if (step == MEM_COMMIT && rnd(2))
+		return MEM_FAIL_DONE;
+	if (step == MEM_APPEND && rnd(50))
+		return MEM_PASS;
+	return rnd(4) ? MEM_FAIL : MEM_AMBIGUOUS;
+}
+
+static void worker_start(struct world *w)
+{
+	static const struct operators ops = {&operator_window, &operator_key_by};
+	static atomic_bool never;
+	const struct format *avro = formats[1];
+	struct error e;
+	ck_assert_str_eq(avro->name, "avro");
+	struct worker_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
+		.online_ops = &memory_online, .online = w->online, .operators = &ops,
+		.avro = avro, .store = w->store, .clock = &w->clock.clock, .node = "n",
+		.commit_ms = 5, .memory_bytes = w->memory, .value_bytes_max = 1 << 20,
+		.stop = &never};
+	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
+}
+
+static void world_open(struct world *w, bool disk, uint64_t memory)
+{
+	*w = (struct world){.job = job_make(), .broker = memory_log_new(), .memory = memory};
+	struct error e;
+	struct arena a = {0};
+	int32_t partitions = PARTITIONS;
+	struct log_topic_conf source = {.name = "events", .partitions = PARTITIONS}, *topics;
+	clock_manual_init(&w->clock, 1000000000);
+	ck_assert_msg(!plan_new(w->job, "weir", &partitions, &w->plan, &e), "%s", e.msg);
+	memory_log.topics_ensure(w->broker, &source, 1, &e);
+	uint32_t n = plan_topics(w->plan, &topics, &a);
+	memory_log.topics_ensure(w->broker, topics, n, &e);
+	arena_release(&a);
+	w->online = memory_online_new(&w->clock.clock, "weir");
+	memory_log_faults(w->broker, fault, w);
+	if (disk) {
+		strcpy(w->dir, "/tmp/weir-engine-XXXXXX");
+		ck_assert_ptr_nonnull(mkdtemp(w->dir));
+		ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
+	}
+	worker_start(w);
+}
+
+static void world_close(struct world *w)
+{
+	worker_close(w->worker);
+	if (w->store) {
+		char cmd[100];
+		w->store->ops->close(w->store);
+		sprintf(cmd, "rm -rf %s", w->dir);
+		ck_assert_int_eq(system(cmd), 0);
+	}
+	memory_online.close(w->online);
+	memory_log.close(w->broker);
+	plan_free(w->plan);
+	job_free(w->job);
+}
+
+static void step(struct world *w)
+{
+	struct error e = {0};
+	bool busy;
+	ck_assert_msg(!worker_step(w->worker, 0, &busy, &e), "%s", e.msg);
+	w->clock.now_ms += 3;
+}
+
+/* Dies with whatever it was doing; comes back over its store, or none. */
+static void kill_worker(struct world *w)
+{
+	int faults = w->faults;
+	w->faults = -1;
+	worker_close(w->worker);
+	w->faults = faults;
+	worker_start(w);
+}
+
+static void event(struct world *w, int i, uint64_t *event_seed)
+{
+	uint64_t keep = seed;
+	seed = *event_seed;
+	char value[200];
+	uint64_t user = rnd(USERS), item = rnd(ITEMS);
+	int64_t at = 1700000000000 + (int64_t)i * 4000 - (int64_t)rnd(rnd(50) ? 30000 : 90000);
+	int n = sprintf(value,
+		"{\"user\":\"u:%d|%%\",\"item\":%s%d%s,\"at\":%lld,\"amount\":%.2f}", (int)user,
+		rnd(20) ? "\"i" : "null,\"x\":\"", (int)item, "\"", (long long)at,
+		(double)rnd(10000) / 100);
+	if (rnd(100) == 0)
+		n = sprintf(value, "{\"user\":6.5}");
+	struct slice v = {(uint8_t *)value, (uint32_t)n}, k = {(uint8_t *)value + 8, 6};
+	memory_log_produce(w->broker, "events", (int32_t)(user % PARTITIONS), &k, &v,
+		at + (int64_t)rnd(100000));
+	*event_seed = seed;
+	seed = keep;
+}
+
+static bool settled(struct world *w)
+{
+	if (w->worker->commit.dirty || !w->worker->ntasks)
+		return false;
+	for (uint32_t i = 0; i < w->worker->ntasks; i++) {
+		struct task *t = w->worker->tasks[i];
+		int64_t begin, end;
+		struct error e;
+		ck_assert_msg(t->phase != PHASE_FAILED, "%s", t->error.msg);
+		memory_log.bounds(w->broker, t->stage->topic, t->partition, &begin, &end, &e);
+		if (t->phase != PHASE_RUNNING || !publish_settled(t))
+			return false;
+		/* What is left may be control records only. */
+		struct log_record r;
+		for (uint32_t k = 0;
+			memory_log_read(w->broker, t->stage->topic, t->partition, k, &r) == ST_OK;
+			k++)
+			if (r.offset >= t->next_offset)
+				return false;
+	}
+	return true;
+}
+
+static void disturb(struct world *w)
+{
+	switch (rnd(60)) {
+	case 0:
+		kill_worker(w);
+		break;
+	case 1:
+		memory_online_down(w->online, true);
+		break;
+	case 2:
+	case 3:
+		memory_online_down(w->online, false);
+		break;
+	case 4:
+		memory_online_snapshot(w->online);
+		break;
+	case 5:
+		memory_online_rollback(w->online);
+		break;
+	case 6:
+		if (rnd(4) == 0)
+			memory_online_wipe(w->online);
+		break;
+	}
+}
+
+static void run_all(struct world *w, uint64_t event_seed, bool disturbed)
+{
+	for (int i = 0; i < EVENTS; i++) {
+		event(w, i, &event_seed);
+		if (i % 10)
+			continue;
+		step(w);
+		if (disturbed)
+			disturb(w);
+	}
+	w->faults = 0;
+	memory_online_down(w->online, false);
+	for (int i = 0; i < 20000 && !settled(w); i++)
+		step(w);
+	ck_assert(settled(w));
+}
+
+/* -- comparing -- */
+
+struct row {
+	char topic[32];
+	int32_t partition;
+	uint32_t index;
+	struct slice key, value;
+};
+
+static int row_cmp(const void *pa, const void *pb)
+{
+	const struct row *a = pa, *b = pb;
+	int c = strcmp(a->topic, b->topic);
+	if (!c)
+		c = a->partition - b->partition;
+	const uint8_t *ea = memchr(a->key.p, '|', a->key.len), *eb = memchr(b->key.p, '|', b->key.len);
+	if (!c)
+		c = slice_cmp((struct slice){a->key.p, (uint32_t)(ea - a->key.p)},
+			(struct slice){b->key.p, (uint32_t)(eb - b->key.p)});
+	return c ? c : (a->index > b->index) - (a->index < b->index);
+}
+
+static uint32_t rows_of(struct world *w, const char *topic, int32_t partitions, struct row **out)
+{
+	uint32_t n = 0, cap = 0;
+	*out = NULL;
+	for (int32_t p = 0; p < partitions; p++) {
+		struct log_record r;
+		for (uint32_t i = 0; memory_log_read(w->broker, topic, p, i, &r) == ST_OK; i++) {
+			if (n == cap)
+				*out = xrealloc(*out, (cap = cap ? 2 * cap : 64) * sizeof **out);
+			struct row *row = &(*out)[n++];
+			*row = (struct row){.partition = p, .index = i, .key = r.key, .value = r.value};
+			snprintf(row->topic, sizeof row->topic, "%s", topic);
+		}
+	}
+	qsort(*out, n, sizeof **out, row_cmp);
+	return n;
+}
+
+static void compare_topic(struct world *a, struct world *b, const char *topic, int32_t partitions)
+{
+	struct row *ra, *rb;
+	uint32_t na = rows_of(a, topic, partitions, &ra), nb = rows_of(b, topic, partitions, &rb);
+	ck_assert_uint_gt(na, 100);
+	ck_assert_uint_eq(na, nb);
+	for (uint32_t i = 0; i < na; i++) {
+		ck_assert_msg(slice_eq(ra[i].key, rb[i].key), "%s row %u: %.*s, %.*s", topic, i,
+			(int)ra[i].key.len, ra[i].key.p, (int)rb[i].key.len, rb[i].key.p);
+		ck_assert_msg(slice_eq(ra[i].value, rb[i].value), "%s: the value of %.*s", topic,
+			(int)ra[i].key.len, ra[i].key.p);
+	}
+	free(ra);
+	free(rb);
+}
+
+/* Fields but _v, as text. */
+static void online_text(struct world *w, const char *view, struct slice entity, struct buf *out)
+{
+	struct buf raw = {0};
+	struct error e;
+	out->len = 0;
+	ck_assert_msg(memory_online.get(w->online, view, 1, entity, &raw, &e) == ST_OK,
+		"no online row of %s %.*s", view, (int)entity.len, entity.p);
+	for (size_t i = 0; i < raw.len;) {
+		const char *name = (char *)raw.p + i, *value = name + strlen(name) + 1;
+		if (strcmp(name, "_v") != 0)
+			buf_printf(out, "%s=%s ", name, value);
+		i += strlen(name) + strlen(value) + 2;
+	}
+	buf_release(&raw);
+}
+
+static void compare_online(struct world *a, struct world *b, const char *view, const char *topic,
+	int32_t partitions)
+{
+	struct row *r;
+	struct buf ta = {0}, tb = {0};
+	uint32_t n = rows_of(a, topic, partitions, &r);
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t *bar = memchr(r[i].key.p, '|', r[i].key.len);
+		struct slice entity = {r[i].key.p, (uint32_t)(bar - r[i].key.p)};
+		online_text(a, view, entity, &ta);
+		online_text(b, view, entity, &tb);
+		ck_assert_str_eq(buf_cstr(&ta), buf_cstr(&tb));
+	}
+	buf_release(&ta);
+	buf_release(&tb);
+	free(r);
+}
+
+static void counts_of(struct world *w, const char *topic, uint32_t *n)
+{
+	struct log_record r;
+	for (*n = 0; memory_log_read(w->broker, topic, 0, *n, &r) == ST_OK; ++*n)
+		;
+}
+
+static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
+{
+	struct world calm, rough;
+	seed = s * 7919 + 1;
+	world_open(&calm, false, 64 << 20);
+	run_all(&calm, s + 12345, false);
+	world_open(&rough, disk, memory);
+	rough.faults = faults;
+	run_all(&rough, s + 12345, true);
+	compare_topic(&calm, &rough, "weir.users.v1", PARTITIONS);
+	compare_online(&calm, &rough, "users", "weir.users.v1", PARTITIONS);
+	uint32_t a, b;
+	counts_of(&calm, "weir.t.dead", &a);
+	counts_of(&rough, "weir.t.dead", &b);
+	ck_assert_uint_gt(a, 10);
+	ck_assert_uint_eq(a, b);
+	counts_of(&calm, "weir.t.late", &a);
+	counts_of(&rough, "weir.t.late", &b);
+	ck_assert_uint_gt(a, 0);
+	ck_assert_uint_eq(a, b);
+	world_close(&calm);
+	world_close(&rough);
+}
+
+START_TEST(memory_state)
+{
+	one_seed((uint64_t)_i, false, 64 << 20, 20);
+}
+END_TEST
+
+START_TEST(disk_state)
+{
+	one_seed((uint64_t)_i + 100, true, 64 << 20, 20);
+}
+END_TEST
+
+START_TEST(disk_state_squeezed)
+{
+	one_seed((uint64_t)_i + 200, true, 64 << 10, 40);
+}
+END_TEST
+
+int main(void)
+{
+	log_level_set(LOG_LVL_ERROR);
+	Suite *s = suite_create("engine");
+	TCase *tc = tcase_create("engine");
+	tcase_set_timeout(tc, 300);
+	tcase_add_loop_test(tc, memory_state, 0, 5);
+	tcase_add_loop_test(tc, disk_state, 0, 5);
+	tcase_add_loop_test(tc, disk_state_squeezed, 0, 5);
+	suite_add_tcase(s, tc);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
