@@ -235,14 +235,14 @@ static void on_message(rd_kafka_message_t *m, void *opaque)
 		return;
 	}
 	p->floor = m->offset + 1;
-	if (batch_add(&s->batch, t->number, m))
+	if (fetched_add(&s->batch, t->number, m))
 		rd_kafka_yield(rk(s));
 }
 
 /* Takes out the records of partitions that were moved or taken away after they were added. */
 static void drop_moved(struct log_session *s)
 {
-	struct batch *b = &s->batch;
+	struct fetched *b = &s->batch;
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < b->n; i++) {
 		const struct log_record *r = &b->out[i];
@@ -286,7 +286,7 @@ enum status consume_poll(struct log_session *s, int timeout_ms, struct log_recor
         uint32_t max, uint32_t *n, struct error *e)
 {
 	s->polls++;
-	batch_begin(&s->batch, out, max);
+	fetched_begin(&s->batch, out, max);
 	unsigned long long before = atomic_load(&s->rebalances);
 	INVARIANT(max > 0);
 	rd_kafka_queue_poll_callback(s->queue, timeout_ms);

@@ -15,13 +15,13 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "batch.h"
+#include "fetched.h"
 
 #define BATCH_BYTES_MAX ((size_t)4 << 20)
 
 struct log_reader {
 	struct client client;
-	struct batch batch;
+	struct fetched batch;
 	rd_kafka_queue_t *queue;
 	rd_kafka_topic_t *topic;
 	char *name;
@@ -66,7 +66,7 @@ static void on_message(rd_kafka_message_t *m, void *arg)
 	if (m->offset < r->position)
 		return;
 	r->position = m->offset + 1;
-	if (batch_add(&r->batch, 0, m))
+	if (fetched_add(&r->batch, 0, m))
 		rd_kafka_yield(r->client.rk);
 }
 
@@ -110,7 +110,7 @@ enum status reader_open(struct log_broker *b, const char *topic, int32_t partiti
 	struct log_reader *r = xcalloc(1, sizeof *r);
 	client_init(&r->client, b, r, "reader %s[%" PRId32 "]", topic, partition);
 	size_t bytes = memory_bytes / 4;
-	batch_init(&r->batch, bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes + 1);
+	fetched_init(&r->batch, bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes + 1);
 	r->batch.headers = true;
 	r->name = xstrdup(topic);
 	r->partition = partition;
@@ -126,7 +126,7 @@ enum status reader_open(struct log_broker *b, const char *topic, int32_t partiti
 enum status reader_poll(struct log_reader *r, int timeout_ms, struct log_record *out,
         uint32_t max, uint32_t *n, struct error *e)
 {
-	batch_begin(&r->batch, out, max);
+	fetched_begin(&r->batch, out, max);
 	if (!r->failed && max > 0)
 		rd_kafka_consume_callback_queue(r->queue, timeout_ms, on_message, r);
 	*n = r->batch.n;
@@ -164,7 +164,7 @@ void reader_close(struct log_reader *r)
 	if (r->queue)
 		rd_kafka_queue_destroy(r->queue);
 	client_close(&r->client);
-	batch_release(&r->batch);
+	fetched_release(&r->batch);
 	free(r->name);
 	free(r);
 }

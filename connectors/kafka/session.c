@@ -92,7 +92,7 @@ enum status session_open(struct log_broker *b, const struct log_session_conf *co
 	size_t bytes = s->memory_bytes / 8;
 	if (bytes < BATCH_BYTES_MIN)
 		bytes = BATCH_BYTES_MIN;
-	batch_init(&s->batch, bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes);
+	fetched_init(&s->batch, bytes > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : bytes);
 	if (consume_open(s, conf->subscribe, e) != ST_OK) {
 		session_close(s);
 		return error_context(e, "group %s", conf->group);
@@ -108,7 +108,7 @@ void session_close(struct log_session *s)
 	consume_close(s); /* revoked() may still use the producer */
 	producer_drop(s);
 	client_close(&s->producer);
-	batch_release(&s->batch);
+	fetched_release(&s->batch);
 	for (uint32_t i = 0; i < s->ntopics; i++)
 		topic_free(s->topics[i]);
 	free(s->topics);

@@ -6,7 +6,7 @@
 #ifndef WEIR_KAFKA_SESSION_H
 #define WEIR_KAFKA_SESSION_H
 
-#include "batch.h"
+#include "fetched.h"
 #include "client.h"
 #include "kafka.h"
 
@@ -53,7 +53,7 @@ struct log_session {
 
 	/* consume.c */
 	rd_kafka_queue_t *queue;
-	struct batch batch;
+	struct fetched batch;
 	const struct topic *last; /* of the message before */
 	uint64_t polls;           /* the present poll's number */
 	bool lost;          /* seen before fetch() made librdkafka forget it; until revoked() */

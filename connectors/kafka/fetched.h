@@ -6,15 +6,15 @@
  * exactly at what was handed over (the batch call moves it only at the end, and never
  * backwards).
  */
-#ifndef WEIR_KAFKA_BATCH_H
-#define WEIR_KAFKA_BATCH_H
+#ifndef WEIR_KAFKA_FETCHED_H
+#define WEIR_KAFKA_FETCHED_H
 
 #include <librdkafka/rdkafka.h>
 
 #include "base/arena.h"
 #include "run/log.h"
 
-struct batch {
+struct fetched {
 	struct arena arena;
 	struct log_record *out;
 	uint32_t n, max;
@@ -22,11 +22,11 @@ struct batch {
 	bool headers;            /* records come with theirs */
 };
 
-void batch_init(struct batch *b, size_t bytes_max);
-void batch_release(struct batch *b);
+void fetched_init(struct fetched *b, size_t bytes_max);
+void fetched_release(struct fetched *b);
 /* Forgets the records of the poll before. */
-void batch_begin(struct batch *b, struct log_record *out, uint32_t max);
+void fetched_begin(struct fetched *b, struct log_record *out, uint32_t max);
 /* Adds a message; true when the poll must end after it. */
-bool batch_add(struct batch *b, uint32_t topic, const rd_kafka_message_t *m);
+bool fetched_add(struct fetched *b, uint32_t topic, const rd_kafka_message_t *m);
 
 #endif

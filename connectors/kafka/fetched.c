@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Copies messages into one poll's records. Which of them count is not decided here.
-#include "batch.h"
+#include "fetched.h"
 
 #include <string.h>
 
-void batch_init(struct batch *b, size_t bytes_max)
+void fetched_init(struct fetched *b, size_t bytes_max)
 {
 	memset(b, 0, sizeof *b);
 	arena_init(&b->arena);
 	b->bytes_max = bytes_max;
 }
 
-void batch_release(struct batch *b)
+void fetched_release(struct fetched *b)
 {
 	arena_release(&b->arena);
 }
 
-void batch_begin(struct batch *b, struct log_record *out, uint32_t max)
+void fetched_begin(struct fetched *b, struct log_record *out, uint32_t max)
 {
 	arena_reset(&b->arena);
 	b->out = out;
@@ -26,7 +26,7 @@ void batch_begin(struct batch *b, struct log_record *out, uint32_t max)
 	b->bytes = 0;
 }
 
-static void headers_add(struct batch *b, struct log_record *r, const rd_kafka_message_t *m)
+static void headers_add(struct fetched *b, struct log_record *r, const rd_kafka_message_t *m)
 {
 	rd_kafka_headers_t *all;
 	if (rd_kafka_message_headers(m, &all) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -47,7 +47,7 @@ static void headers_add(struct batch *b, struct log_record *r, const rd_kafka_me
 	r->headers = h;
 }
 
-bool batch_add(struct batch *b, uint32_t topic, const rd_kafka_message_t *m)
+bool fetched_add(struct fetched *b, uint32_t topic, const rd_kafka_message_t *m)
 {
 	INVARIANT(b->n < b->max);
 	size_t size = m->key_len + m->len;
