@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program: builds the context that commands get, and runs one. The only place that joins
+// the engine, the operators and the connectors; everything else knows contracts alone.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "connectors/formats.h"
+#include "connectors/kafka/kafka.h"
+#include "connectors/redis/redis.h"
+#include "operators/aggregates.h"
+#include "operators/operators.h"
+
+#define CLIENT_ID "weir-cli"
+
+/* -- the outside world -- */
+
+static enum status need(const struct cli *c, const char *name, struct error *e)
+{
+	if (options_text(&c->options, name))
+		return ST_OK;
+	char env[OPTION_ENV_MAX];
+	return error_set(e, ERR_USER, 0, "no %s given: --%s, %s or '%s:' in the node file",
+	        name, name, option_env(options_get(&c->options, name)->option, env), name);
+}
+
+enum status cli_log(struct cli *c, struct error *e)
+{
+	const char *file = options_text(&c->options, "kafka-config");
+	if (c->broker)
+		return ST_OK;
+	if (need(c, "brokers", e))
+		return ST_ERR;
+	if (file && !c->kafka_properties &&
+	        kafka_properties_read(file, &c->kafka_properties, e))
+		return ST_ERR;
+	struct kafka_conf conf = {.brokers = options_text(&c->options, "brokers"),
+	        .client_id = CLIENT_ID,
+	        .properties = (const char *const *)c->kafka_properties};
+	if (kafka_open(&conf, &c->broker, e))
+		return ST_ERR;
+	c->log = &kafka_log;
+	return ST_OK;
+}
+
+static const char *first_line(struct cli *c, const char *path, struct error *e)
+{
+	char line[1000];
+	FILE *f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof line, f)) {
+		error_set(e, ERR_USER, errno, "cannot read %s: %s", path,
+		        f ? "it is empty" : strerror(errno));
+		if (f)
+			fclose(f);
+		return NULL;
+	}
+	fclose(f);
+	line[strcspn(line, "\r\n")] = 0;
+	return arena_strdup(&c->options.arena, line);
+}
+
+enum status cli_online(struct cli *c, struct error *e)
+{
+	const char *file = options_text(&c->options, "redis-password-file");
+	if (c->online)
+		return ST_OK;
+	if (need(c, "redis", e))
+		return ST_ERR;
+	struct redis_conf conf = {.address = options_text(&c->options, "redis"),
+	        .password = options_text(&c->options, "redis-password"),
+	        .prefix = options_text(&c->options, "prefix")};
+	if (!conf.password && file && !(conf.password = first_line(c, file, e)))
+		return ST_ERR;
+	if (redis_open(&conf, &c->online, e))
+		return ST_ERR;
+	c->online_ops = &redis_online;
+	return ST_OK;
+}
+
+static void context_init(struct cli *c)
+{
+	*c = (struct cli){.env = {formats, aggregates},
+	        .operators = {&operator_window, &operator_key_by},
+	        .version = WEIR_VERSION};
+}
+
+static void context_release(struct cli *c)
+{
+	if (c->broker)
+		c->log->close(c->broker);
+	if (c->online)
+		c->online_ops->close(c->online);
+	kafka_properties_free(c->kafka_properties);
+	options_release(&c->options);
+}
+
+/* -- dispatch -- */
+
+static enum answer usage(const struct cli *c, const struct error *e)
+{
+	const char *near =
+	        c->options.unknown ? suggest_option(&c->options, c->options.unknown) : NULL;
+	if (near)
+		cli_say(c, "%s; did you mean %s%s?", e->msg, c->options.node_file ? "" : "--", near);
+	else
+		cli_say(c, "%s", e->msg);
+	fprintf(stderr, "See 'weir help %s'.\n", c->command->name);
+	return ANSWER_USAGE;
+}
+
+static enum answer print_help(const struct command *cmd)
+{
+	struct buf b = {0};
+	if (cmd)
+		help_command(cmd, &b);
+	else
+		help_program(&b);
+	cli_print(&b);
+	buf_release(&b);
+	return ANSWER_DONE;
+}
+
+/* "dead" alone: the commands that begin with it. False: none does. */
+static bool print_family(const char *word)
+{
+	size_t n = strlen(word);
+	bool any = false;
+	for (const struct command *const *c = commands; *c; c++) {
+		if (strncmp((*c)->name, word, n) || (*c)->name[n] != ' ')
+			continue;
+		fprintf(stderr, "%s  weir %s %s\n", any ? "" : "usage:\n", (*c)->name,
+		        (*c)->args);
+		any = true;
+	}
+	return any;
+}
+
+static enum answer unknown_command(const char *word)
+{
+	if (print_family(word))
+		return ANSWER_USAGE;
+	const char *near = suggest_command(word);
+	fprintf(stderr, "weir: there is no command %s%s%s%s\nSee 'weir --help'.\n", word,
+	        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	return ANSWER_USAGE;
+}
+
+static bool asks_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	return false;
+}
+
+static void log_level(const struct cli *c)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	for (int i = 0; i < 4; i++)
+		if (!strcmp(names[i], options_text(&c->options, "log-level")))
+			log_level_set((enum log_level)i);
+}
+
+static enum answer options_take(struct cli *c, int argc, char **argv)
+{
+	const struct command *cmd = c->command;
+	const struct option *tables[] = {common_options, cmd->options};
+	struct error e = {0};
+	options_init(&c->options, tables, 2);
+	if (options_command_line(&c->options, argc, argv, &e) ||
+	        options_complete(&c->options, options_text(&c->options, "config"), &e))
+		return usage(c, &e);
+	if (c->options.nargs < cmd->args_min || c->options.nargs > cmd->args_max) {
+		cli_say(c, "%s",
+		        c->options.nargs < cmd->args_min ? "something is missing"
+		                                         : "too many arguments");
+		fprintf(stderr, "usage: weir %s %s\nSee 'weir help %s'.\n", cmd->name,
+		        cmd->args, cmd->name);
+		return ANSWER_USAGE;
+	}
+	c->json = !strcmp(options_text(&c->options, "format"), "json");
+	log_level(c);
+	return ANSWER_DONE;
+}
+
+/* What was printed must have arrived; a reader that went away is no error of ours. */
+static enum answer output_end(enum answer a)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return a;
+	if (errno == EPIPE)
+		return a;
+	fprintf(stderr, "weir: standard output: %s\n", strerror(errno));
+	return ANSWER_OUTSIDE;
+}
+
+static enum answer run(int argc, char **argv)
+{
+	int words;
+	if (argc == 0) {
+		struct buf b = {0};
+		help_program(&b);
+		fwrite(b.p, 1, b.len, stderr);
+		buf_release(&b);
+		return ANSWER_USAGE;
+	}
+	if (!strcmp(argv[0], "--version")) {
+		printf("weir %s\n", WEIR_VERSION);
+		return ANSWER_DONE;
+	}
+	if (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))
+		return print_help(NULL);
+	const struct command *cmd = command_find(argc, argv, &words);
+	if (!cmd)
+		return unknown_command(argv[0]);
+	if (asks_help(argc - words, argv + words))
+		return print_help(cmd);
+	struct cli c;
+	context_init(&c);
+	c.command = cmd;
+	enum answer a = options_take(&c, argc - words, argv + words);
+	if (a == ANSWER_DONE)
+		a = cmd->run(&c);
+	context_release(&c);
+	return a;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return (int)output_end(run(argc - 1, argv + 1));
+}

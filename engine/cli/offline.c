@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looks for an entity in the offline topic. Which partition it lives in is known for
+// repartitioned views only, so all are read; once a window holds a row, no other partition can.
+// Windows do not overlap: each reads what lies before the last.
+#include "cli/offline.h"
+
+#include <string.h>
+
+#include "cli/scan.h"
+#include "data/avro.h"
+
+#define WINDOW_FIRST 10000
+#define WINDOW_FACTOR 10
+
+void offline_found_init(struct offline_found *f)
+{
+	*f = (struct offline_found){0};
+	arena_init(&f->arena);
+}
+
+void offline_found_release(struct offline_found *f)
+{
+	arena_release(&f->arena);
+}
+
+static struct reader unframe(struct slice value)
+{
+	uint32_t n = value.len && value.p[0] == 0xc3 ? AVRO_SINGLE_OBJECT_BYTES
+	                                             : AVRO_REGISTRY_BYTES;
+	n = n > value.len ? value.len : n;
+	return reader_of((struct slice){value.p + n, value.len - n});
+}
+
+bool offline_row_read(const struct offline_query *q, struct slice value,
+        struct offline_row *out, struct arena *a)
+{
+	struct slice own = arena_slice(a, value); /* texts point into it */
+	struct reader r = unframe(own);
+	const struct field *f = q->plan->schema->fields;
+	struct value v, *head[ROW_HEAD];
+	struct value heads[ROW_HEAD];
+	for (uint32_t i = 0; i < q->nentity; i++)
+		avro_read(&r, &f[i].type, f[i].nullable, &v);
+	f += q->nentity;
+	for (uint32_t i = 0; i < ROW_HEAD; i++) {
+		head[i] = &heads[i];
+		avro_read(&r, &f[i].type, f[i].nullable, head[i]);
+	}
+	out->features = arena_calloc(a, q->nfeatures + 1, sizeof *out->features);
+	for (uint32_t i = 0; i < q->nfeatures; i++)
+		avro_read(
+		        &r, &f[ROW_HEAD + i].type, f[ROW_HEAD + i].nullable, &out->features[i]);
+	out->event_time = heads[0].i64;
+	out->known_at = heads[1].i64;
+	out->expiry = heads[2].null;
+	out->src_partition = heads[2].null ? -1 : (int32_t)heads[2].i64;
+	out->src_offset = heads[3].null ? -1 : heads[3].i64;
+	return !r.failed && r.p == r.end;
+}
+
+struct search {
+	const struct offline_query *q;
+	struct slice prefix;   /* "<entity>|" */
+	struct buf row, event; /* values of the newest so far */
+	int64_t row_offset, event_offset;
+	bool has_row, has_event;
+};
+
+/* "<entity>|<event_time>|x": time caused it. */
+static bool key_expiry(struct slice key)
+{
+	return key.len > 2 && key.p[key.len - 1] == 'x' && key.p[key.len - 2] == '|';
+}
+
+static bool record_look(void *arg, const struct log_record *r)
+{
+	struct search *s = arg;
+	if (!r->has_key || r->key.len < s->prefix.len ||
+	        memcmp(r->key.p, s->prefix.p, s->prefix.len))
+		return true;
+	s->has_row = r->has_value; /* a tombstone erases the entity */
+	s->row.len = 0;
+	buf_slice(&s->row, r->value);
+	s->row_offset = r->offset;
+	if (!key_expiry(r->key) && r->has_value) {
+		s->has_event = true;
+		s->event.len = 0;
+		buf_slice(&s->event, r->value);
+		s->event_offset = r->offset;
+	}
+	return true;
+}
+
+static enum status found(
+        struct search *s, int32_t partition, struct offline_found *out, struct error *e)
+{
+	if (!offline_row_read(s->q, buf_view(&s->row), &out->row, &out->arena))
+		return error_set(e, ERR_FATAL, 0,
+		        "%s[%d]@%lld is not a row of the deployed definition",
+		        s->q->plan->topic, (int)partition, (long long)s->row_offset);
+	out->row.partition = out->event.partition = partition;
+	out->row.offset = s->row_offset;
+	out->event.offset = s->event_offset;
+	out->has_event = s->has_event &&
+	                 offline_row_read(s->q, buf_view(&s->event), &out->event, &out->arena);
+	return ST_OK;
+}
+
+struct bounds {
+	int64_t begin, end;
+};
+
+/* One window of every partition. ST_END: not in it. */
+static enum status window_search(struct search *s, const struct bounds *b, int32_t n,
+        int64_t near, int64_t far, struct offline_found *out, struct error *e)
+{
+	const struct offline_query *q = s->q;
+	for (int32_t p = 0; p < n; p++) {
+		int64_t from = b[p].end - far > b[p].begin ? b[p].end - far : b[p].begin;
+		out->all &= from == b[p].begin;
+		if (scan_range(q->log, q->broker, q->plan->topic, p, from, b[p].end - near,
+		            record_look, s, e))
+			return ST_ERR;
+		if (s->has_row)
+			return found(s, p, out, e);
+	}
+	return ST_END;
+}
+
+static enum status search(struct search *s, const struct bounds *b, int32_t n,
+        struct offline_found *out, struct error *e)
+{
+	int64_t near = 0;
+	for (int64_t far = WINDOW_FIRST;; far *= WINDOW_FACTOR) {
+		far = far > s->q->scan ? s->q->scan : far;
+		out->scanned = far;
+		out->all = true;
+		enum status st = window_search(s, b, n, near, far, out, e);
+		if (st != ST_END || out->all || far == s->q->scan)
+			return st;
+		near = far;
+	}
+}
+
+enum status offline_find(
+        const struct offline_query *q, struct offline_found *out, struct error *e)
+{
+	struct log_topic_info info;
+	if (q->log->topic_info(q->broker, q->plan->topic, &info, e))
+		return ST_ERR;
+	struct bounds *b = arena_calloc(&out->arena, (size_t)info.partitions + 1, sizeof *b);
+	for (int32_t p = 0; p < info.partitions; p++)
+		if (q->log->bounds(q->broker, q->plan->topic, p, &b[p].begin, &b[p].end, e))
+			return ST_ERR;
+	struct search s = {
+	        .q = q, .prefix = slice_of(arena_printf(&out->arena, "%s|", q->entity))};
+	enum status st = search(&s, b, info.partitions, out, e);
+	buf_release(&s.row);
+	buf_release(&s.event);
+	return st;
+}

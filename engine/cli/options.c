@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The options that every command understands under the same name, in the environment and in the
+// node file too. A command's own ones stand in its file.
+#include "cli/cli.h"
+
+const struct option common_options[] = {
+        {"brokers", OPT_TEXT, .value = "HOST:PORT,...", .help = "Kafka's bootstrap servers."},
+        {"redis", OPT_TEXT, .value = "ADDRESS",
+                .help = "The online store: host:port, a socket's path, or "
+                        "redis://user@host:port/db."},
+        {"redis-password", OPT_SECRET, .value = "SECRET", .help = "Redis's password."},
+        {"redis-password-file", OPT_TEXT, .value = "FILE",
+                .help = "A file whose first line is Redis's password."},
+        {"registry", OPT_TEXT, .value = "URL",
+                .help = "A schema registry with Confluent's API. Without one, rows are Avro "
+                        "single objects."},
+        {"kafka-config", OPT_TEXT, .value = "FILE",
+                .help = "librdkafka properties, name=value lines, for security and tuning; "
+                        "${env:NAME} and ${file:PATH} stand for secrets."},
+        {"prefix", OPT_TEXT, .fallback = "weir", .value = "NAME",
+                .help = "First word of every topic, group, transactional id and Redis key."},
+        {"state", OPT_TEXT, .fallback = "weir-state", .value = "DIR",
+                .help = "The node's state folder, with its node id. One per node."},
+        {"memory", OPT_BYTES, .fallback = "512M", .min = 64 << 20, .value = "BYTES",
+                .help = "The node's whole memory budget: queues, tables, caches."},
+        {"http", OPT_TEXT, .fallback = "127.0.0.1:8080", .value = "HOST:PORT",
+                .help = "The node's HTTP address: where it listens, or whom to ask. Port 0 "
+                        "is a free one."},
+        {"format", OPT_CHOICE, .fallback = "table", .value = "table|json",
+                .help = "How answers are printed."},
+        {"log-level", OPT_CHOICE, .fallback = "info", .value = "error|warn|info|debug",
+                .help = "What the node logs on standard error."},
+        {"config", OPT_TEXT, .value = "FILE",
+                .help = "The node file, lines of 'name: value' with these names; default: "
+                        "weir.yaml in the working folder, if there is one."},
+        {0}};
