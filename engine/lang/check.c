@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/num.h"
 #include "lang/duration.h"
@@ -32,14 +33,18 @@ static const struct key *key_find(const struct key *keys, struct slice name)
 	return NULL;
 }
 
-static void unknown_key(
+/* Reports a key that is not in the table; returns the one it was probably meant to be. */
+static const char *unknown_key(
         struct check *c, const struct yaml_node *key, const struct key *keys, const char *what)
 {
+	if (diagnostics_full(c->d))
+		return NULL;
 	struct suggest s = suggest_for(key->text);
 	for (; keys->name; keys++)
 		suggest_offer(&s, keys->name);
 	check_error(c, key, s.best, "%s has no key '%.*s'", what,
 	        key->text.len > 60 ? 60 : (int)key->text.len, (const char *)key->text.p);
+	return s.best;
 }
 
 static const struct yaml_node *key_of(
@@ -59,14 +64,19 @@ void check_map(struct check *c, const struct yaml_node *at, const struct yaml_no
 		        "%s needs keys and values below it", what);
 		return;
 	}
-	for (uint32_t i = 0; i < map->n; i++)
-		if (!key_find(keys, map->keys[i]->text))
-			unknown_key(c, map->keys[i], keys, what);
+	uint64_t misspelt = 0; /* by number in the table: one error is enough for these */
+	for (uint32_t i = 0; i < map->n; i++) {
+		if (key_find(keys, map->keys[i]->text))
+			continue;
+		const char *meant = unknown_key(c, map->keys[i], keys, what);
+		if (meant)
+			misspelt |= UINT64_C(1) << (key_find(keys, slice_of(meant)) - keys);
+	}
 	for (const struct key *k = keys; k->name; k++) {
 		const struct yaml_node *v = yaml_get(map, k->name);
 		if (v)
 			k->read(c, object, key_of(map, v), v);
-		else if (k->required)
+		else if (k->required && !(misspelt >> (k - keys) & 1))
 			check_error(c, at, NULL, "%s needs the key '%s'", what, k->name);
 	}
 }

@@ -77,7 +77,9 @@ bool source_usable(const struct source *s);
 
 /* check_feature.c: everything about one view's expressions. */
 struct features;
-struct features *features_new(struct check *c, struct view *v, const struct source *s);
+/* map: the view's features, whatever it is; for their names. */
+struct features *features_new(
+        struct check *c, struct view *v, const struct source *s, const struct yaml_node *map);
 void features_where(struct features *f, const struct yaml_node *value);
 void features_read(struct features *f, const struct yaml_node *map);
 /* Fills the view's programs, calls, windows and features. at: the view's name. */

@@ -322,7 +322,22 @@ static int aggregate_call(void *arg, struct compiler *cc, const struct expr *e)
 
 /* ---- the view */
 
-struct features *features_new(struct check *c, struct view *v, const struct source *s)
+/* All names are known before any expression is read, for its errors. */
+static void index_names(struct features *f, const struct yaml_node *map)
+{
+	uint32_t n = map->n > JOB_FEATURES_MAX ? JOB_FEATURES_MAX : map->n;
+	f->entries = arena_calloc(f->c->a, n, sizeof *f->entries);
+	f->nentries = n;
+	names_init(&f->names, n, f->c->a);
+	for (uint32_t i = 0; i < n; i++) {
+		struct slice name = map->keys[i]->text;
+		f->entries[i] = (struct entry){name, map->keys[i], FEATURE_BELOW, REG_BAD};
+		names_add(&f->names, i, name);
+	}
+}
+
+struct features *features_new(
+        struct check *c, struct view *v, const struct source *s, const struct yaml_node *map)
 {
 	struct features *f = arena_calloc(c->a, 1, sizeof *f);
 	f->c = c;
@@ -333,6 +348,8 @@ struct features *features_new(struct check *c, struct view *v, const struct sour
 	f->row = builder_new(c->a, CALLS_MAX);
 	f->columns = (struct scope){f, column_name, nested_call, offer_aggregates};
 	f->rows = (struct scope){f, feature_name, aggregate_call, offer_aggregates};
+	if (map && map->kind == YAML_MAP)
+		index_names(f, map);
 	return f;
 }
 
@@ -478,21 +495,13 @@ static void add_feature(struct features *f, struct entry *entry, const struct ya
 
 void features_read(struct features *f, const struct yaml_node *map)
 {
-	uint32_t n = map->n > JOB_FEATURES_MAX ? JOB_FEATURES_MAX : map->n;
+	uint32_t n = f->nentries;
 	if (n < map->n)
 		check_error(f->c, map->keys[n], NULL, "a view has at most %d features",
 		        JOB_FEATURES_MAX);
 	f->v->calls = arena_alloc(f->c->a, CALLS_MAX * sizeof *f->v->calls);
 	f->v->windows = arena_alloc(f->c->a, (CALLS_MAX + 1) * sizeof *f->v->windows);
 	f->v->features = arena_alloc(f->c->a, n * sizeof *f->v->features);
-	f->entries = arena_calloc(f->c->a, n, sizeof *f->entries);
-	f->nentries = n;
-	names_init(&f->names, n, f->c->a);
-	for (uint32_t i = 0; i < n; i++) {
-		f->entries[i] = (struct entry){
-		        map->keys[i]->text, map->keys[i], FEATURE_BELOW, REG_BAD};
-		names_add(&f->names, i, map->keys[i]->text);
-	}
 	for (uint32_t i = 0; i < n; i++)
 		add_feature(f, &f->entries[i], map->items[i]);
 }

@@ -104,6 +104,11 @@ static const char *schema_from_file(struct check *c, const struct yaml_node *v)
 		        "name of a file");
 		return NULL;
 	}
+	if (v->style == YAML_LITERAL || v->style == YAML_FOLDED) {
+		check_error(
+		        c, v, NULL, "the name of a schema file stands on the line of its key");
+		return NULL;
+	}
 	const char *path =
 	        name[0] == '/' ? name : arena_printf(c->a, "%s/%s", c->base_dir, name);
 	const char *why;

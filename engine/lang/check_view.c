@@ -10,9 +10,9 @@
 
 struct view_check {
 	struct view *v;
-	const struct source *s;     /* NULL: from was wrong */
-	struct features *features;  /* NULL as well */
-	const struct yaml_node *at; /* the view's name */
+	const struct source *s;    /* NULL: from was wrong */
+	struct features *features; /* NULL as well */
+	const struct yaml_node *map;
 };
 
 static void read_from(
@@ -32,12 +32,13 @@ static void read_from(
 				return;
 			vc->v->used =
 			        arena_calloc(c->a, s->schema->nfields, sizeof *vc->v->used);
-			vc->features = features_new(c, vc->v, s);
+			vc->features = features_new(c, vc->v, s, yaml_get(vc->map, "features"));
 			return;
 		}
 		suggest_offer(&near, s->name);
 	}
-	check_error(c, v, near.best, "there is no source '%s'", name);
+	if (c->job->nsources) /* else that is the error */
+		check_error(c, v, near.best, "there is no source '%s'", name);
 }
 
 static bool can_be_entity(const struct type *t)
@@ -232,7 +233,7 @@ void check_view(struct check *c, const struct yaml_node *key, const struct yaml_
 	const char *name = check_name(c, key, false, "view");
 	v->name = name ? name : arena_strndup(c->a, (const char *)key->text.p, key->text.len);
 	v->line = yaml_line(&c->doc, key->start);
-	struct view_check vc = {.v = v, .at = key};
+	struct view_check vc = {.v = v, .map = map};
 	check_map(c, key, map, view_keys, &vc, arena_printf(c->a, "view '%.60s'", v->name));
 	if (vc.features)
 		features_finish(vc.features, key);

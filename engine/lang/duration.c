@@ -56,6 +56,21 @@ bool duration_parse(struct slice text, int64_t *ms)
 	return true;
 }
 
+/* The unit that word was meant to be. A bare number: seconds are as good a guess as any. */
+static const struct unit *unit_guess(struct slice word)
+{
+	char padded[16];
+	if (!word.len)
+		return unit_find(slice_of("s"));
+	if (word.len > 12)
+		return NULL;
+	snprintf(padded, sizeof padded, " %.*s ", (int)word.len, (const char *)word.p);
+	for (size_t i = 0; i < UNITS; i++)
+		if (slice_eq(word, slice_of(units[i].name)) || strstr(units[i].also, padded))
+			return &units[i];
+	return NULL;
+}
+
 const char *duration_suggest(struct slice text, char out[DURATION_TEXT_MAX])
 {
 	int64_t number;
@@ -64,23 +79,11 @@ const char *duration_suggest(struct slice text, char out[DURATION_TEXT_MAX])
 		return NULL;
 	while (at < text.len && text.p[at] == ' ')
 		at++;
-	if (text.len - at > 12)
+	const struct unit *unit = unit_guess((struct slice){text.p + at, text.len - at});
+	if (!unit || number > DURATION_MS_MAX / unit->ms)
 		return NULL;
-	char word[16];
-	snprintf(word, sizeof word, " %.*s ", (int)(text.len - at), (const char *)text.p + at);
-	for (size_t i = 0; i < UNITS; i++) {
-		bool same = slice_eq(
-		        (struct slice){text.p + at, text.len - at}, slice_of(units[i].name));
-		if (!same && !strstr(units[i].also, word))
-			continue;
-		snprintf(out, DURATION_TEXT_MAX, "%lld%s", (long long)number, units[i].name);
-		return out;
-	}
-	if (text.len == at) { /* a bare number: seconds are as good a guess as any */
-		snprintf(out, DURATION_TEXT_MAX, "%llds", (long long)number);
-		return out;
-	}
-	return NULL;
+	snprintf(out, DURATION_TEXT_MAX, "%lld%s", (long long)number, unit->name);
+	return out;
 }
 
 void duration_print(struct buf *b, int64_t ms)

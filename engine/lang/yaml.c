@@ -199,6 +199,7 @@ static void alias(struct builder *b, struct fy_event *e)
 	const struct fy_mark *start = fy_event_start_mark(e), *end = fy_event_end_mark(e);
 	uint32_t from = start ? (uint32_t)start->input_pos : 0,
 	         to = end ? (uint32_t)end->input_pos : from;
+	from -= from > 0 && b->doc->text.p[from - 1] == '*';
 	struct slice name = text_of(b, e->alias.anchor);
 	const struct anchor *a = b->anchors;
 	while (a && !slice_eq(a->name, name))
