@@ -263,7 +263,7 @@ static enum status configure(
 	        "topic.metadata.refresh.interval.ms", "60000", "reconnect.backoff.ms", "50",
 	        "reconnect.backoff.max.ms", "1000", "socket.keepalive.enable", "true",
 	        "allow.auto.create.topics", "false", "enable.metrics.push", "false",
-	        "message.max.bytes", "2000000", NULL};
+	        "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX, NULL};
 	enum status st = set_all(conf, common, true, e);
 	if (st == ST_OK)
 		st = set_all(conf, settings, true, e);

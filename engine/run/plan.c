@@ -304,26 +304,31 @@ void plan_free(struct plan *p)
 
 /* Times that matter are in the values, so broker time is used; changelog and offline topics are
  * compacted, the rest is kept as long as the broker keeps topics. */
+/* A dead letter is as large as what died; a state row may be larger than the events in it. */
+#define MESSAGE_BYTES "max.message.bytes", "8388608"
+
 static const char *const conf_changelog[] = {"cleanup.policy", "compact",
 	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.3",
-	"segment.bytes", "67108864", NULL};
+	"segment.bytes", "67108864", MESSAGE_BYTES, NULL};
 static const char *const conf_offline[] = {"cleanup.policy", "compact",
 	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.9",
-	"min.compaction.lag.ms", "86400000", NULL};
+	"min.compaction.lag.ms", "86400000", MESSAGE_BYTES, NULL};
 static const char *const conf_repartition[] = {"cleanup.policy", "delete", "retention.ms", "-1",
-	"retention.bytes", "-1", "message.timestamp.type", "LogAppendTime", NULL};
-static const char *const conf_side[] = {"message.timestamp.type", "LogAppendTime", NULL};
+	"retention.bytes", "-1", "message.timestamp.type", "LogAppendTime", MESSAGE_BYTES, NULL};
+static const char *const conf_side[] = {"message.timestamp.type", "LogAppendTime", MESSAGE_BYTES,
+	NULL};
 
 static const char *const *conf_offline_kept(struct arena *a, int64_t retention_ms)
 {
 	if (!retention_ms)
 		return conf_offline;
-	const char **c = arena_alloc(a, 11 * sizeof *c);
+	size_t n = sizeof conf_offline / sizeof *conf_offline;
+	const char **c = arena_alloc(a, (n + 2) * sizeof *c);
 	memcpy(c, conf_offline, sizeof conf_offline);
 	c[1] = "compact,delete";
-	c[8] = "retention.ms";
-	c[9] = arena_printf(a, "%lld", (long long)retention_ms);
-	c[10] = NULL;
+	c[n - 1] = "retention.ms";
+	c[n] = arena_printf(a, "%lld", (long long)retention_ms);
+	c[n + 1] = NULL;
 	return c;
 }
 

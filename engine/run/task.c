@@ -148,6 +148,8 @@ void task_free(struct task *t)
 
 /* -- bad and late records -- */
 
+#define SIDE_VALUE_BYTES_MAX 7000000
+
 static uint32_t int_text(char *out, size_t room, int64_t v)
 {
 	return (uint32_t)snprintf(out, room, "%lld", (long long)v);
@@ -169,8 +171,10 @@ static enum status side_append(struct task *t, uint32_t topic, const struct log_
 		{"job_version", slice_of(t->worker->job_version)},
 	};
 	struct slice none = {NULL, 0};
+	/* Larger than any topic of ours takes: the position tells where the value is. */
+	bool fits = r->has_value && r->value.len <= SIDE_VALUE_BYTES_MAX;
 	return worker_append(t->worker, topic, 0, r->has_key ? r->key : none,
-		r->has_value ? &r->value : NULL, h, sizeof h / sizeof *h, e);
+		fits ? &r->value : NULL, h, sizeof h / sizeof *h, e);
 }
 
 static void sample_keep(struct task *t, const struct log_record *r, const struct bad_record *b)
