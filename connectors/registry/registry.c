@@ -34,6 +34,7 @@ struct unknown {
 struct registry {
 	char *url; /* without a slash at its end */
 	struct clock *clock;
+	const struct schema_source *rows; /* by fingerprint; may be NULL */
 	struct http *http;
 	pthread_mutex_t lock;
 	struct known known[REGISTRY_SCHEMAS_MAX];
@@ -201,9 +202,18 @@ static enum status by_id(void *arg, uint32_t id, const struct schema **out, stru
 	return st;
 }
 
+static enum status by_fingerprint(
+        void *arg, uint64_t fp, const struct schema **out, struct error *e)
+{
+	struct registry *r = arg;
+	return r->rows->by_fingerprint(r->rows->arg, fp, out, e);
+}
+
 struct schema_source registry_source(struct registry *r)
 {
-	return (struct schema_source){.arg = r, .by_id = by_id};
+	bool rows = r->rows && r->rows->by_fingerprint;
+	return (struct schema_source){
+	        .arg = r, .by_id = by_id, .by_fingerprint = rows ? by_fingerprint : NULL};
 }
 
 /* ---- registering ---- */

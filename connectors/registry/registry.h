@@ -22,6 +22,9 @@ struct registry_conf {
 	const char *auth;    /* "user:password" or NULL; never logged */
 	int64_t timeout_ms;  /* 0: REGISTRY_TIMEOUT_MS */
 	struct clock *clock; /* NULL: the system's */
+	/* Answers by fingerprint (weir's own rows have no id); may be NULL, outlives the
+	 * registry. */
+	const struct schema_source *by_fingerprint;
 };
 
 /* Makes no request. The strings are copied. */
@@ -29,7 +32,7 @@ enum status registry_open(
         const struct registry_conf *conf, struct registry **out, struct error *e);
 void registry_close(struct registry *r);
 
-/* by_id only. ST_END (unknown id, or a schema that is not usable: the error says why) is for a
+/* ST_END (unknown id, or a schema that is not usable: the error says why) is for a
  * dead letter; anything that a repair of the registry or its configuration cures is ST_ERR,
  * ERR_RETRIABLE. */
 struct schema_source registry_source(struct registry *r);

@@ -128,7 +128,7 @@ static struct registry *open_registry(
 	struct registry *r;
 	clock_manual_init(&manual, 1000);
 	snprintf(url, sizeof url, "http://127.0.0.1:%d%s", s->port, path);
-	struct registry_conf conf = {url, auth, 200, &manual.clock};
+	struct registry_conf conf = {url, auth, 200, &manual.clock, NULL};
 	ck_assert_msg(registry_open(&conf, &r, &err) == ST_OK, "%s", err.msg);
 	return r;
 }
