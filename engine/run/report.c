@@ -69,6 +69,9 @@ static void task_fill(struct worker *w, const struct task *t, struct task_report
 		.source_stream_time = t->newest_stream_of_source, .epoch = t->marker.epoch,
 		.last_commit_ms = t->last_commit_ms,
 		.last_commit_took_ms = t->last_commit_took_ms, .records = t->counts.records};
+	r->late = t->counts.bad[BAD_LATE];
+	for (int b = 0; b < BAD_COUNT; b++)
+		r->dead += b == BAD_LATE ? 0 : t->counts.bad[b];
 	if (t->table)
 		table_stats(t->table, &r->table);
 	takeover_progress(t, &r->restore);

@@ -22,6 +22,7 @@ struct task_report {
 	int64_t epoch, last_commit_ms;
 	double last_commit_took_ms;
 	uint64_t records;         /* by this owner */
+	uint64_t late, dead;      /* of them */
 	struct table_stats table;
 	struct takeover_progress restore;
 	int64_t restore_since_ns; /* elapsed, ns */
