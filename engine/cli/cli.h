@@ -23,6 +23,9 @@ enum answer {
 	ANSWER_OUTSIDE = 3, /* the outside world failed */
 };
 
+struct registry;
+struct schemas;
+
 struct cli {
 	const struct command *command;
 	struct options options;
@@ -32,7 +35,10 @@ struct cli {
 	struct log_broker *broker;
 	const struct online_ops *online_ops; /* NULL until cli_online */
 	struct online *online;
-	const char *version; /* of the program */
+	struct registry *registry;           /* NULL: none, or not asked for yet */
+	struct schemas *known;               /* of <prefix>.schemas */
+	const struct schema_source *schemas; /* both; NULL until cli_schemas */
+	const char *version;                 /* of the program */
 	char **kafka_properties;
 	bool json;
 };
@@ -61,7 +67,8 @@ const struct command *command_find(int argc, char **argv, int *words);
 /* Opens what the options name; ERR_USER when they name nothing. Later calls do nothing. */
 enum status cli_log(struct cli *c, struct error *e);
 enum status cli_online(struct cli *c, struct error *e);
-/* A session's worth of either for the engine, which closes them itself. */
+/* Writer schemas, by registry id and by fingerprint. Opens the log. */
+enum status cli_schemas(struct cli *c, struct error *e);
 
 /* -- help.c -- */
 void help_program(struct buf *out);

@@ -3,13 +3,17 @@
 // The commands, in the order of help. A command that is not built is not here.
 #include "cli/cli.h"
 
-extern const struct command command_check, command_try, command_deploy, command_list,
-        command_status, command_pause, command_resume, command_remove, command_get,
-        command_explain, command_dead_list, command_completion, command_help;
+extern const struct command command_check, command_try, command_test, command_engine,
+        command_run, command_deploy, command_list, command_status, command_pause,
+        command_resume, command_remove, command_get, command_explain, command_dead_list,
+        command_completion, command_help;
 
 const struct command *const commands[] = {
         &command_check,
         &command_try,
+        &command_test,
+        &command_engine,
+        &command_run,
         &command_deploy,
         &command_list,
         &command_status,

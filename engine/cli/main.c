@@ -13,10 +13,12 @@
 #include "connectors/formats.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/redis/redis.h"
+#include "connectors/registry/registry.h"
 #include "operators/aggregates.h"
 #include "operators/operators.h"
+#include "run/schemas.h"
 
-#define CLIENT_ID "weir-cli"
+#define CLIENT_ID "weir"
 
 /* -- the outside world -- */
 
@@ -82,6 +84,52 @@ enum status cli_online(struct cli *c, struct error *e)
 	return ST_OK;
 }
 
+/* By id from the registry, by fingerprint from weir's own topic. */
+static enum status schema_by_id(
+        void *arg, uint32_t id, const struct schema **out, struct error *e)
+{
+	struct cli *c = arg;
+	if (!c->registry) {
+		error_set(e, ERR_SKIP, 0, "schema %u: no registry is configured", id);
+		return ST_END;
+	}
+	struct schema_source s = registry_source(c->registry);
+	return s.by_id(s.arg, id, out, e);
+}
+
+static enum status schema_by_fingerprint(
+        void *arg, uint64_t fp, const struct schema **out, struct error *e)
+{
+	struct cli *c = arg;
+	const struct schema_source *s = schemas_source(c->known);
+	return s->by_fingerprint(s->arg, fp, out, e);
+}
+
+static enum status registry_make(struct cli *c, const char *url, struct error *e)
+{
+	const char *auth = options_text(&c->options, "registry-auth"),
+	           *file = options_text(&c->options, "registry-auth-file");
+	if (!auth && file && !(auth = first_line(c, file, e)))
+		return ST_ERR;
+	struct registry_conf conf = {.url = url, .auth = auth};
+	return registry_open(&conf, &c->registry, e);
+}
+
+enum status cli_schemas(struct cli *c, struct error *e)
+{
+	const char *url = options_text(&c->options, "registry");
+	if (c->schemas)
+		return ST_OK;
+	if (cli_log(c, e) || (url && !c->registry && registry_make(c, url, e)))
+		return ST_ERR;
+	c->known = schemas_open(
+	        c->log, c->broker, options_text(&c->options, "prefix"), &clock_system);
+	struct schema_source *both = arena_alloc(&c->options.arena, sizeof *both);
+	*both = (struct schema_source){c, schema_by_id, schema_by_fingerprint};
+	c->schemas = both;
+	return ST_OK;
+}
+
 static void context_init(struct cli *c)
 {
 	*c = (struct cli){.env = {formats, aggregates},
@@ -91,6 +139,9 @@ static void context_init(struct cli *c)
 
 static void context_release(struct cli *c)
 {
+	if (c->known)
+		schemas_close(c->known);
+	registry_close(c->registry);
 	if (c->broker)
 		c->log->close(c->broker);
 	if (c->online)
@@ -106,7 +157,8 @@ static enum answer usage(const struct cli *c, const struct error *e)
 	const char *near =
 	        c->options.unknown ? suggest_option(&c->options, c->options.unknown) : NULL;
 	if (near)
-		cli_say(c, "%s; did you mean %s%s?", e->msg, c->options.node_file ? "" : "--", near);
+		cli_say(c, "%s; did you mean %s%s?", e->msg, c->options.node_file ? "" : "--",
+		        near);
 	else
 		cli_say(c, "%s", e->msg);
 	fprintf(stderr, "See 'weir help %s'.\n", c->command->name);

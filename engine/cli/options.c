@@ -15,6 +15,10 @@ const struct option common_options[] = {
         {"registry", OPT_TEXT, .value = "URL",
                 .help = "A schema registry with Confluent's API. Without one, rows are Avro "
                         "single objects."},
+        {"registry-auth", OPT_SECRET, .value = "USER:PASSWORD",
+                .help = "The registry's user and password."},
+        {"registry-auth-file", OPT_TEXT, .value = "FILE",
+                .help = "A file whose first line is the registry's user:password."},
         {"kafka-config", OPT_TEXT, .value = "FILE",
                 .help = "librdkafka properties, name=value lines, for security and tuning; "
                         "${env:NAME} and ${file:PATH} stand for secrets."},
@@ -24,6 +28,13 @@ const struct option common_options[] = {
                 .help = "The node's state folder, with its node id. One per node."},
         {"memory", OPT_BYTES, .fallback = "512M", .min = 64 << 20, .value = "BYTES",
                 .help = "The node's whole memory budget: queues, tables, caches."},
+        {"commit-interval", OPT_DURATION, .fallback = "500ms", .min = 1, .max = 3600000,
+                .value = "DURATION",
+                .help = "How long an epoch lasts, unless the job says so itself, with "
+                        "'commit:'."},
+        {"static-member", OPT_FLAG,
+                .help = "Keep the node's place in its groups over a restart: nobody takes its "
+                        "partitions over until the session times out."},
         {"http", OPT_TEXT, .fallback = "127.0.0.1:8080", .value = "HOST:PORT",
                 .help = "The node's HTTP address: where it listens, or whom to ask. Port 0 "
                         "is a free one."},

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// weir test JOB [FILE]...: a job's own tests, run by the engine over the log in memory.
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/test_compare.h"
+#include "cli/tried.h"
+
+struct testing {
+	struct cli *c;
+	const char *job_path;
+	uint32_t passed, failed;
+	json_t *tests; /* for --format json */
+};
+
+/* -- running one -- */
+
+static void row_keep(void *arg, const struct try_row *r)
+{
+	struct test_got *got = arg;
+	struct buf b = {0};
+	try_row_json(r, &b);
+	json_t *row = json_loadb((const char *)b.p, b.len, 0, NULL);
+	INVARIANT(row);
+	json_array_append_new(got->rows, row);
+	buf_release(&b);
+}
+
+static void bad_keep(void *arg, const struct try_bad *bad)
+{
+	struct test_got *got = arg;
+	json_array_append_new(got->bad,
+	        json_pack("{s:s, s:s, s:s, s:i, s:I}", "reason", bad->reason, "detail",
+	                bad->detail ? bad->detail : "", "source", bad->source_topic,
+	                "partition", (int)bad->partition, "offset", (json_int_t)bad->offset));
+}
+
+static void tell(struct testing *ts, const struct test_file *t, bool ok, const char *text)
+{
+	bool colour = cli_colour(STDOUT_FILENO);
+	ts->passed += ok;
+	ts->failed += !ok;
+	if (ts->c->json)
+		return;
+	printf("%s%s%s  %s%s%s\n%s", colour ? (ok ? "\033[32m" : "\033[31m") : "",
+	        ok ? "ok    " : "FAILED", colour ? "\033[0m" : "", t->path,
+	        t->description ? ": " : "", t->description ? t->description : "", text);
+}
+
+static void record(struct testing *ts, const char *path, const char *error, json_t *failures)
+{
+	json_array_append_new(ts->tests, json_pack("{s:s, s:b, s:s?, s:o}", "file", path, "ok",
+	                                         !error && json_array_size(failures) == 0,
+	                                         "error", error, "failures", failures));
+}
+
+static void execute(struct testing *ts, struct test_file *t, struct job *job)
+{
+	struct error e = {0};
+	struct test_got got = {.rows = json_array(), .bad = json_array()};
+	struct try_conf conf = {.job = job,
+	        .events = t->events,
+	        .events_name = t->events_name,
+	        .row = row_keep,
+	        .bad = bad_keep,
+	        .arg = &got};
+	tried_conf(ts->c, &conf);
+	if (try_run(&conf, &got.counts, &e)) {
+		char text[sizeof e.msg + 16];
+		snprintf(text, sizeof text, "  %s\n", e.msg);
+		tell(ts, t, false, text);
+		record(ts, t->path, e.msg, json_array());
+	} else {
+		struct test_result r;
+		test_compare(t, job, &got, &r);
+		tell(ts, t, r.n == 0, buf_cstr(&r.text));
+		record(ts, t->path, NULL, r.failures);
+		buf_release(&r.text);
+	}
+	json_decref(got.rows);
+	json_decref(got.bad);
+}
+
+/* The job is read anew for each test: a run changes its sources' formats. */
+static enum answer test_one(struct testing *ts, const char *path)
+{
+	struct test_file t;
+	struct diagnostics d;
+	struct job *job;
+	enum answer a = cli_job(ts->c, ts->job_path, &job);
+	if (a)
+		return a;
+	diagnostics_init(&d);
+	if (test_file_read(&t, path, job, &d)) {
+		struct buf text = {0};
+		diagnostics_print(&d, &text);
+		tell(ts, &t, false, buf_cstr(&text));
+		record(ts, path, buf_cstr(&text), json_array());
+		buf_release(&text);
+	} else {
+		execute(ts, &t, job);
+	}
+	diagnostics_release(&d);
+	test_file_release(&t);
+	job_free(job);
+	return ANSWER_DONE;
+}
+
+/* -- all of them -- */
+
+static enum answer beside(struct testing *ts)
+{
+	const char *slash = strrchr(ts->job_path, '/');
+	char pattern[4200];
+	glob_t found;
+	enum answer a = ANSWER_DONE;
+	snprintf(pattern, sizeof pattern, "%.*stests/*.yaml",
+	        slash ? (int)(slash + 1 - ts->job_path) : 0, ts->job_path);
+	if (glob(pattern, 0, NULL, &found)) {
+		cli_say(ts->c, "there are no tests: %s matches nothing", pattern);
+		return ANSWER_USAGE;
+	}
+	for (size_t i = 0; i < found.gl_pathc && !a; i++)
+		a = test_one(ts, found.gl_pathv[i]);
+	globfree(&found);
+	return a;
+}
+
+static void summary(const struct testing *ts)
+{
+	if (!ts->c->json) {
+		printf("%u passed, %u failed\n", ts->passed, ts->failed);
+		return;
+	}
+	json_t *all = json_pack("{s:i, s:i, s:O}", "passed", (int)ts->passed, "failed",
+	        (int)ts->failed, "tests", ts->tests);
+	char *text = json_dumps(all, JSON_COMPACT);
+	puts(text);
+	free(text);
+	json_decref(all);
+}
+
+static enum answer run(struct cli *c)
+{
+	struct testing ts = {.c = c, .job_path = c->options.args[0], .tests = json_array()};
+	enum answer a = ANSWER_DONE;
+	for (uint32_t i = 1; i < c->options.nargs && !a; i++) {
+		if (access(c->options.args[i], R_OK)) {
+			cli_say(c, "cannot read %s: %s", c->options.args[i], strerror(errno));
+			a = ANSWER_USAGE;
+			break;
+		}
+		a = test_one(&ts, c->options.args[i]);
+	}
+	if (c->options.nargs == 1)
+		a = beside(&ts);
+	if (!a) {
+		summary(&ts);
+		a = ts.failed ? ANSWER_NO : ANSWER_DONE;
+	}
+	json_decref(ts.tests);
+	return a;
+}
+
+static const char *const uses[] = {"format", NULL};
+const struct command command_test = {
+        .name = "test",
+        .args = "JOB [FILE]...",
+        .summary = "run a job's own tests, without any server",
+        .about = "Runs each test file, or tests/*.yaml beside the job: its events go through "
+                 "the "
+                 "engine's own code, and the rows that come out are compared with those the "
+                 "file "
+                 "expects. For every row that differs it prints the fields, '-' for what was "
+                 "expected and '+' for what came. docs/guide/testing-jobs.md describes the "
+                 "files.",
+        .exits = "0  All tests passed.\n1  Some did not, or the job file has errors.",
+        .examples = "weir test job.yaml\nweir test job.yaml tests/late.yaml",
+        .args_min = 1,
+        .args_max = OPTIONS_ARGS_MAX,
+        .uses = uses,
+        .run = run,
+};
