@@ -47,8 +47,9 @@ static bool quiet(const char *fac)
 {
 	/* CONFWARN: one list of properties serves consumers and producers alike. The others
 	 * tell of retries that librdkafka makes as a matter of course. */
-	static const char *const facs[] = {
-	        "CONFWARN", "GETPID", "REQTMOUT", "MAXPOLL", "TERMINATE", "TOPICERR", NULL};
+	static const char *const facs[] = {"CONFWARN", "GETPID", "REQTMOUT", "MAXPOLL",
+	        "TERMINATE", "TOPICERR", "TXNERR", "ADDOFFSETS", "ADDPARTS", "TXNCOMMIT",
+	        "TXNABORT", "ENDTXN", NULL};
 	for (int i = 0; facs[i]; i++)
 		if (strcmp(fac, facs[i]) == 0)
 			return true;
@@ -77,12 +78,21 @@ static bool repeated(struct client *c, const char *fac, const char *text)
 {
 	int64_t now = clock_mono_ns(&clock_system);
 	char line[sizeof c->last_log];
-	snprintf(line, sizeof line, "%s %s", fac, text);
+	/* Connections fail in turn, to each broker under each of its names. */
+	bool failed = strcmp(fac, "FAIL") == 0;
+	snprintf(line, sizeof line, "%s %s", fac, failed ? "" : text);
 	if (strcmp(line, c->last_log) == 0 && now - c->last_log_ns < LOG_REPEAT_NS)
 		return true;
 	memcpy(c->last_log, line, sizeof line);
 	c->last_log_ns = now;
 	return false;
+}
+
+/* Without the name of the thread. */
+static const char *told(const char *line)
+{
+	const char *p = *line == '[' ? strstr(line, "]: ") : NULL;
+	return p ? p + 3 : line;
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char *text)
@@ -101,7 +111,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 	if (level >= 5 || quiet(fac) || again)
 		LOG_DEBUG("kafka", "%s: %s: %s", c->name, fac, text);
 	else
-		LOG_WARN("kafka", "%s: %s: %s", c->name, fac, text);
+		LOG_WARN("kafka", "%s: %s", c->name, told(text));
 }
 
 static bool unreachable(rd_kafka_resp_err_t err)
@@ -262,8 +272,7 @@ static enum status configure(
 	const char *common[] = {"bootstrap.servers", b->brokers, "client.id", b->client_id,
 	        "topic.metadata.refresh.interval.ms", "60000", "reconnect.backoff.ms", "50",
 	        "reconnect.backoff.max.ms", "1000", "socket.keepalive.enable", "true",
-	        "allow.auto.create.topics", "false", "enable.metrics.push", "false",
-	        "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX, NULL};
+	        "allow.auto.create.topics", "false", "enable.metrics.push", "false", NULL};
 	enum status st = set_all(conf, common, true, e);
 	if (st == ST_OK)
 		st = set_all(conf, settings, true, e);

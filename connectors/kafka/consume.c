@@ -288,8 +288,8 @@ enum status consume_poll(struct log_session *s, int timeout_ms, struct log_recor
 	s->polls++;
 	fetched_begin(&s->batch, out, max);
 	unsigned long long before = atomic_load(&s->rebalances);
-	INVARIANT(max > 0);
 	rd_kafka_queue_poll_callback(s->queue, timeout_ms);
+	s->polling = false;
 	if (atomic_load(&s->rebalances) != before)
 		drop_moved(s);
 	*n = s->batch.n;

@@ -124,8 +124,9 @@ static enum status open_handle(struct client *c, const char *transactional_id,
 	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
 	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
-	        "5", "compression.type", "lz4", "linger.ms", "5", "queue.buffering.max.kbytes",
-	        kb, "queue.buffering.max.messages", messages, NULL};
+	        "5", "compression.type", "lz4", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
+	        "linger.ms", "5", "queue.buffering.max.kbytes", kb,
+	        "queue.buffering.max.messages", messages, NULL};
 	atomic_store(&c->ambiguous, false);
 	return client_open(c, RD_KAFKA_PRODUCER, settings, callbacks, e);
 }

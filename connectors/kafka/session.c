@@ -131,8 +131,11 @@ void kafka_session_stats(struct log_session *s, struct kafka_stats *out)
 	        .producers = atomic_load(&s->producers),
 	        .errors = atomic_load(&s->consumer.errors) + atomic_load(&s->producer.errors),
 	};
-	struct client *c = s->producer.last_error[0] ? &s->producer : &s->consumer;
-	pthread_mutex_lock(&c->lock);
-	memcpy(out->last_error, c->last_error, sizeof out->last_error);
-	pthread_mutex_unlock(&c->lock);
+	struct client *both[] = {&s->consumer, &s->producer};
+	for (int i = 0; i < 2; i++) {
+		pthread_mutex_lock(&both[i]->lock);
+		if (both[i]->last_error[0])
+			memcpy(out->last_error, both[i]->last_error, sizeof out->last_error);
+		pthread_mutex_unlock(&both[i]->lock);
+	}
 }

@@ -346,7 +346,7 @@ START_TEST(record_forms)
 	ck_assert_int_gt(rec[0].timestamp, 1600000000000);
 	k->reader_close(reader);
 
-	static uint8_t big[2100000];
+	static uint8_t big[8100000];
 	struct slice large = {big, sizeof big};
 	struct error e = {0};
 	OK(k->begin(s, E));
@@ -449,6 +449,40 @@ START_TEST(fenced)
 }
 END_TEST
 
+START_TEST(timed_out)
+{
+	/* Open for longer than its time-out: the broker has ended it, which looks like being
+	 * fenced, but nobody else is there and a new handle goes on. */
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	struct log_session *s = r.m->s;
+	UNTIL(r.m, r.m->nseen == 10);
+	struct log_position at = {r.m->topic, 0, 10};
+	OK(k->begin(s, E));
+	append_n(&r, 0, 3);
+	OK(k->flush(s, E));
+	int64_t until = now_ms() + 12500;
+	UNTIL(r.m, now_ms() > until);
+	ck_assert_int_eq(k->send_offsets(s, &at, 1, &e), ST_ERR);
+	ck_assert_msg(
+	        e.class == ERR_ABORT && strstr(e.msg, "the broker has ended it"), "%s", e.msg);
+	ck_assert_int_eq(k->abort(s, &e), ST_ERR);
+	k->producer_drop(s);
+	OK(k->producer_init(s, E));
+	OK(k->begin(s, E));
+	append_n(&r, 0, 3);
+	OK(k->flush(s, E));
+	OK(k->send_offsets(s, &at, 1, E));
+	OK(k->commit(s, E));
+	struct read_back *got = malloc(sizeof *got);
+	read_all(r.b, r.out, 0, got);
+	ck_assert_int_eq(got->n, 3);
+	free(got);
+	rig_close(&r);
+}
+END_TEST
+
 // ---- nothing lost, nothing doubled ----
 
 START_TEST(rebalance)
@@ -493,6 +527,45 @@ START_TEST(rebalance)
 END_TEST
 
 /* The child: kafka_txn engine IN OUT GROUP TXN INSTANCE TOTAL KILL_AT EPOCH US */
+START_TEST(storm)
+{
+	/* Members come and go; one stays. */
+	enum { PARTS = 6, TOTAL = 12000, ROUNDS = 6 };
+	char in[100], out[100], group[100], txn[100], names[ROUNDS][100];
+	struct log_broker *b = broker();
+	struct engine *x = calloc(1, sizeof *x), *y[ROUNDS] = {NULL};
+	make_topic(b, unique(in, "in"), PARTS);
+	make_topic(b, unique(out, "out"), PARTS);
+	engine_open(x, b, unique(group, "grp"), unique(txn, "x"), NULL, in, out);
+	int64_t until = now_ms() + 3 * WAIT_MS;
+	for (int i = 0; i < ROUNDS; i++) {
+		put_numbers(b, in, PARTS, i * TOTAL / ROUNDS, TOTAL / ROUNDS);
+		y[i] = calloc(1, sizeof *y[i]);
+		engine_open(y[i], b, group, unique(names[i], "y"), NULL, in, out);
+		for (int j = 0; j < 30 || member_owns(&y[i]->m) == 0; j++) {
+			engine_step(x, 20);
+			for (int l = i ? i - 1 : 0; l <= i; l++)
+				engine_step(y[l], 20);
+			ck_assert_int_lt(now_ms(), until);
+		}
+		if (i > 0) /* two overlap */
+			k->session_close(y[i - 1]->m.s);
+	}
+	k->session_close(y[ROUNDS - 1]->m.s);
+	while (engine_stands(x) < TOTAL || x->open) {
+		engine_step(x, 20);
+		ck_assert_int_lt(now_ms(), until);
+	}
+	ck_assert_int_ge(x->m.revoked, 1);
+	k->session_close(x->m.s);
+	check_copied(b, out, PARTS, TOTAL);
+	for (int i = 0; i < ROUNDS; i++)
+		free(y[i]);
+	free(x);
+	k->close(b);
+}
+END_TEST
+
 static char **child_args;
 
 START_TEST(child)
@@ -642,10 +715,63 @@ START_TEST(frozen)
 }
 END_TEST
 
+// ---- the broker goes away ----
+
+/* kafka_txn outage CTL: CTL kills the broker and starts it again, over and over, while the
+ * engine runs (kafka_outage.sh). */
+START_TEST(outage)
+{
+	enum { PARTS = 3, TOTAL = 9000 };
+	char in[100], out[100], group[100], txn[100];
+	struct log_broker *b = broker();
+	struct engine *en = calloc(1, sizeof *en);
+	make_topic(b, unique(in, "in"), PARTS);
+	make_topic(b, unique(out, "out"), PARTS);
+	put_numbers(b, in, PARTS, 0, TOTAL);
+	engine_open(en, b, unique(group, "grp"), unique(txn, "txn"), NULL, in, out);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", child_args[0], NULL);
+		_exit(127);
+	}
+	int64_t until = now_ms() + 3 * WAIT_MS;
+	int status;
+	while (engine_stands(en) < TOTAL || en->open || waitpid(pid, &status, WNOHANG) == 0) {
+		engine_step(en, 10);
+		usleep(5000);
+		ck_assert_int_lt(now_ms(), until);
+		ck_assert(!en->fenced);
+	}
+	struct kafka_stats stats;
+	kafka_session_stats(en->m.s, &stats);
+	printf("%d epochs, %d aborted, %d of unknown outcome, %llu producers, %d lost\n",
+	        en->epochs, en->aborted, en->unknown, (unsigned long long)stats.producers,
+	        en->m.lost);
+	ck_assert_uint_ge(stats.producers, 2); /* the outages were felt */
+	k->session_close(en->m.s);
+	check_copied(b, out, PARTS, TOTAL);
+	free(en);
+	k->close(b);
+}
+END_TEST
+
+static int outage_main(char **args)
+{
+	child_args = args;
+	Suite *s = suite_create("kafka_outage");
+	TCase *t = tcase_create("outage");
+	tcase_set_timeout(t, 150);
+	tcase_add_test(t, outage);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 11 && strcmp(argv[1], "engine") == 0)
 		return child_main(argv + 2);
+	if (argc == 3 && strcmp(argv[1], "outage") == 0)
+		return outage_main(argv + 2);
 	Suite *s = suite_create("kafka_txn");
 	TCase *t = tcase_create("txn");
 	tcase_set_timeout(t, 120);
@@ -654,7 +780,9 @@ int main(int argc, char **argv)
 	tcase_add_test(t, record_forms);
 	tcase_add_test(t, offsets_stable);
 	tcase_add_test(t, fenced);
+	tcase_add_test(t, timed_out);
 	tcase_add_test(t, rebalance);
+	tcase_add_test(t, storm);
 	tcase_add_test(t, killed);
 	tcase_add_loop_test(t, frozen, 0, 2);
 	suite_add_tcase(s, t);
