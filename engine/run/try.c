@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "data/avro.h"
 #include "run/event_line.h"
 #include "run/memory_log.h"
@@ -121,10 +122,43 @@ static bool row_decode(struct try *t, uint32_t view, const struct log_record *r,
 	return !in.failed;
 }
 
+static int64_t header_number(struct slice s)
+{
+	int64_t n;
+	return num_parse_int((const char *)s.p, s.len, &n) ? n : -1;
+}
+
+static void bad_tell(struct try *t, const struct log_record *r, bool late)
+{
+	struct try_bad bad = {.late = late, .reason = "", .detail = "", .source_topic = ""};
+	arena_reset(&t->row);
+	for (uint32_t i = 0; i < r->nheaders; i++) {
+		const char *name = r->headers[i].name;
+		struct slice v = r->headers[i].value;
+		const char *text = arena_strndup(&t->row, (const char *)v.p, v.len);
+		if (strcmp(name, "reason") == 0)
+			bad.reason = text;
+		else if (strcmp(name, "detail") == 0)
+			bad.detail = text;
+		else if (strcmp(name, "source_topic") == 0)
+			bad.source_topic = text;
+		else if (strcmp(name, "source_partition") == 0)
+			bad.partition = (int32_t)header_number(v);
+		else if (strcmp(name, "source_offset") == 0)
+			bad.offset = header_number(v);
+	}
+	t->conf->bad(t->conf->arg, &bad);
+}
+
 static void tap(void *arg, const char *topic, int32_t partition, const struct log_record *r)
 {
 	(void)partition;
 	struct try *t = arg;
+	bool late = strcmp(topic, t->plan->late_topic) == 0;
+	if (t->conf->bad && (late || strcmp(topic, t->plan->dead_topic) == 0)) {
+		bad_tell(t, r, late);
+		return;
+	}
 	for (uint32_t i = 0; i < t->conf->job->nviews; i++) {
 		struct try_row row;
 		if (strcmp(topic, t->plan->views[i].topic) != 0)
@@ -189,13 +223,15 @@ static void counts_take(struct try *t)
 	}
 }
 
-/* Until a whole round has nothing to do. */
+/* Until two rounds in a row have nothing to do: the first one assigns, which is no work. */
 static enum status drain(struct try *t, struct error *e)
 {
-	bool busy = true;
-	while (busy || t->worker->commit.dirty)
+	for (int quiet = 0; quiet < 2;) {
+		bool busy;
 		if (worker_step(t->worker, 0, &busy, e))
 			return ST_ERR;
+		quiet = busy || t->worker->commit.dirty ? 0 : quiet + 1;
+	}
 	for (uint32_t i = 0; i < t->worker->ntasks; i++)
 		if (t->worker->tasks[i]->phase == PHASE_FAILED) {
 			*e = t->worker->tasks[i]->error;
