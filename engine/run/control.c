@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define READ_BATCH 64
+#define NEW_TOPIC_TRIES 60
+#define NEW_TOPIC_PAUSE_NS 50000000
 #define READ_MEMORY_BYTES ((uint64_t)8 << 20)
 
 const char *control_topic(const char *prefix, char out[256])
@@ -119,6 +122,20 @@ static enum status topic_create(const struct control *c, const char *topic, stru
 	return c->log->topics_ensure(c->broker, &t, 1, e);
 }
 
+/* A topic that was made a moment ago is not known to every client and broker at once. */
+static enum status bounds_wait(const struct control *c, const char *topic, int64_t *begin,
+        int64_t *end, struct error *e)
+{
+	for (int i = 0; i < NEW_TOPIC_TRIES; i++) {
+		if (!c->log->bounds(c->broker, topic, 0, begin, end, e))
+			return ST_OK;
+		if (e && e->class == ERR_RETRIABLE)
+			return ST_ERR; /* it waited long enough for an answer */
+		nanosleep(&(struct timespec){.tv_nsec = NEW_TOPIC_PAUSE_NS}, NULL);
+	}
+	return ST_ERR;
+}
+
 enum status control_open(
         const struct control *c, bool create, struct control_reader **out, struct error *e)
 {
@@ -136,7 +153,7 @@ enum status control_open(
 		return error_set(e, ERR_USER, 0,
 		        "topic %s has %d partitions; the jobs topic has one", topic,
 		        (int)info.partitions);
-	if (c->log->bounds(c->broker, topic, 0, &begin, &end, e))
+	if (bounds_wait(c, topic, &begin, &end, e))
 		return ST_ERR;
 	struct control_reader *r = xcalloc(1, sizeof *r);
 	r->log = c->log;
