@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Comparisons, three-valued logic and the functions that treat nulls as values.
+//
+// The plain loops are written for the vectoriser, as in kernel_math.c.
+#pragma GCC optimize("O3")
 #include "lang/kernel.h"
 
 #include "lang/decimal.h"
@@ -29,15 +32,15 @@
 
 void kernel_cmp_i64(const struct insn *op, struct frame *f)
 {
-	int64_t *out = op_result(op, f)->i64;
-	const int64_t *a = op_arg(op, f, 0)->i64, *b = op_arg(op, f, 1)->i64;
+	int64_t *restrict out = op_result(op, f)->i64;
+	const int64_t *restrict a = op_arg(op, f, 0)->i64, *restrict b = op_arg(op, f, 1)->i64;
 	COMPARE_SWITCH
 }
 
 void kernel_cmp_f64(const struct insn *op, struct frame *f)
 {
-	int64_t *out = op_result(op, f)->i64;
-	const double *a = op_arg(op, f, 0)->f64, *b = op_arg(op, f, 1)->f64;
+	int64_t *restrict out = op_result(op, f)->i64;
+	const double *restrict a = op_arg(op, f, 0)->f64, *restrict b = op_arg(op, f, 1)->f64;
 	COMPARE_SWITCH
 }
 
@@ -118,12 +121,17 @@ void kernel_in(const struct insn *op, struct frame *f)
 static void junction(const struct insn *op, struct frame *f, bool decides)
 {
 	struct column *c = op_result(op, f);
-	const struct column *a = op_arg(op, f, 0), *b = op_arg(op, f, 1);
+	const uint8_t *restrict an = op_arg(op, f, 0)->null, *restrict bn =
+	                                                             op_arg(op, f, 1)->null;
+	const int64_t *restrict av = op_arg(op, f, 0)->i64, *restrict bv =
+	                                                            op_arg(op, f, 1)->i64;
+	uint8_t *restrict null = c->null;
+	int64_t *restrict out = c->i64;
 	for (uint32_t i = 0; i < f->n; i++) {
-		bool x = !a->null[i] && (a->i64[i] != 0) == decides;
-		bool y = !b->null[i] && (b->i64[i] != 0) == decides;
-		c->i64[i] = x || y ? decides : !decides;
-		c->null[i] = x || y ? 0 : a->null[i] | b->null[i];
+		bool x = !an[i] & ((av[i] != 0) == decides);
+		bool y = !bn[i] & ((bv[i] != 0) == decides);
+		out[i] = (x | y) == decides;
+		null[i] &= !(x | y);
 	}
 }
 
@@ -190,10 +198,11 @@ static inline void copy_row(
 void kernel_select(const struct insn *op, struct frame *f)
 {
 	struct column *c = op_result(op, f);
-	const struct column *when = op_arg(op, f, 0);
+	const struct column *when = op_arg(op, f, 0), *yes = op_arg(op, f, 1),
+	                    *no = op_arg(op, f, 2);
 	enum form form = type_form(op->type);
 	for (uint32_t i = 0; i < f->n; i++)
-		copy_row(c, op_arg(op, f, !when->null[i] && when->i64[i] ? 1 : 2), i, form);
+		copy_row(c, !when->null[i] && when->i64[i] ? yes : no, i, form);
 }
 
 void kernel_coalesce(const struct insn *op, struct frame *f)

@@ -28,6 +28,7 @@ struct builder {
 		uint32_t cap;
 	} stack[YAML_DEPTH_MAX];
 	uint32_t depth, nanchors, repeated;
+	uint32_t last; /* where the last event ended */
 	bool failed;
 	int documents;
 };
@@ -75,13 +76,14 @@ static void attach(struct builder *b, struct yaml_node *node)
 		frame_add(b, f, NULL, node);
 	} else if (!f->key) {
 		f->key = node;
-		if (node->kind != YAML_SCALAR)
+		if (node->kind != YAML_SCALAR || !node->text.len)
 			fail_at(b, node->start, node->end, NULL, "a key must be a word");
 	} else {
-		if (node->kind == YAML_SCALAR &&
-		        node->start == UINT32_MAX) /* empty: stands at its key */
-			*node = (struct yaml_node){
-			        .start = f->key->start, .end = f->key->end, .weight = 1};
+		if (yaml_is_null(node) &&
+		        node->start == node->end) { /* empty: stands at its key */
+			node->start = f->key->start;
+			node->end = f->key->end;
+		}
 		frame_add(b, f, f->key, node);
 		f->key = NULL;
 	}
@@ -101,8 +103,10 @@ static struct yaml_node *new_node(struct builder *b, enum yaml_kind kind, struct
 	struct yaml_node *n = arena_calloc(b->arena, 1, sizeof *n);
 	n->kind = kind;
 	n->weight = 1;
-	n->start = start ? (uint32_t)start->input_pos : UINT32_MAX;
-	n->end = end ? (uint32_t)end->input_pos : UINT32_MAX;
+	n->text = slice_of("");
+	n->start =
+	        start ? (uint32_t)start->input_pos : b->last; /* an empty node has no place */
+	n->end = end ? (uint32_t)end->input_pos : n->start;
 	struct fy_token *tag = fy_event_get_tag_token(e);
 	if (tag && kind != YAML_SCALAR)
 		fail_at(b, n->start, n->end, NULL, "YAML tags mean nothing here");
@@ -184,12 +188,11 @@ static void scalar(struct builder *b, struct fy_event *e)
 	};
 	enum fy_scalar_style style = fy_token_scalar_style(value);
 	n->style = style >= FYSS_PLAIN && style < FYSS_MAX ? styles[style] : YAML_PLAIN;
-	if (n->start != UINT32_MAX)
+	if (fy_event_start_mark(e))
 		n->text = text_of(b, value);
 	n->weight += n->text.len / 16;
 	if (fy_event_get_tag_token(e))
-		fail_at(b, n->start == UINT32_MAX ? 0 : n->start, n->end, NULL,
-		        "YAML tags mean nothing here");
+		fail_at(b, n->start, n->end, NULL, "YAML tags mean nothing here");
 	define_anchor(b, e, n, false);
 	attach(b, n);
 }
@@ -305,6 +308,8 @@ static void run(struct builder *b, struct fy_parser *parser, struct fy_diag *dia
 	struct fy_event *e;
 	while (!b->failed && (e = fy_parser_parse(parser))) {
 		take_event(b, e);
+		const struct fy_mark *end = fy_event_end_mark(e);
+		b->last = end ? (uint32_t)end->input_pos : b->last;
 		fy_parser_event_free(parser, e);
 	}
 	if (!b->failed && fy_parser_get_stream_error(parser))

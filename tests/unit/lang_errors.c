@@ -261,6 +261,7 @@ static const struct broken {
         {"job: flights", "job: !!str flights", 1, 12, "YAML tags mean nothing", NULL},
         {"job: flights", "job: %flights", 1, 6, "not YAML", NULL},
         {"job: flights", "? [a, b]\n: c\njob: flights", 1, 3, "a key must be a word", NULL},
+        {"job: flights", "job: flights\n: y", 1, 13, "a key must be a word", NULL},
         {"job: flights", "job: fl\xffights", 1, 8, "not UTF-8", NULL},
         {"job: flights", "job: fl\x01ights", 1, 8, "not UTF-8", NULL},
         {"last(dest)", "'x' = dest", 21, 24, "not YAML", NULL},
