@@ -358,6 +358,26 @@ enum status consume_open(struct log_session *s, const char *const *subscribe, st
 	return ST_OK;
 }
 
+/* librdkafka tells a fenced member nothing of its partitions, not even at the end. */
+static void revoke_rest(struct log_session *s)
+{
+	struct log_position *pos = NULL;
+	uint32_t n = 0;
+	for (uint32_t t = 0; t < s->ntopics; t++) {
+		struct topic *topic = s->topics[t];
+		for (int32_t i = 0; i < topic->nparts; i++) {
+			if (!topic->parts[i] || !topic->parts[i]->owned)
+				continue;
+			topic->parts[i]->owned = topic->parts[i]->assigned = false;
+			pos = xrealloc(pos, (n + 1) * sizeof *pos);
+			pos[n++] = (struct log_position){t, i, LOG_OFFSET_NONE};
+		}
+	}
+	if (n && s->events.revoked)
+		s->events.revoked(s->events.arg, pos, n, true);
+	free(pos);
+}
+
 void consume_close(struct log_session *s)
 {
 	if (s->queue)
@@ -365,6 +385,7 @@ void consume_close(struct log_session *s)
 	s->queue = NULL;
 	if (rk(s))
 		rd_kafka_consumer_close(rk(s)); /* calls on_rebalance for what is owned */
+	revoke_rest(s);
 	for (uint32_t t = 0; t < s->ntopics; t++)
 		if (s->topics[t]->consumed)
 			rd_kafka_topic_destroy(s->topics[t]->consumed);

@@ -434,10 +434,12 @@ START_TEST(same_instance)
 	ck_assert_int_eq(st, ST_ERR);
 	ck_assert_int_eq(e.class, ERR_FATAL);
 	ck_assert_msg(strstr(e.msg, "another engine") && strstr(e.msg, group), "%s", e.msg);
-	ck_assert_int_eq(m->lost, 1);
-	ck_assert_int_eq(member_owns(m), 0);
 	UNTIL(twin, member_owns(twin) == 1);
+	ck_assert_int_eq(member_poll(m, 50, &e), ST_ERR); /* it says so for ever */
+	ck_assert_int_eq(e.class, ERR_FATAL);
 	k->session_close(m->s);
+	ck_assert_int_eq(m->revoked, 1);
+	ck_assert_int_eq(m->lost, 1);
 	k->session_close(twin->s);
 	free(m);
 	free(twin);
