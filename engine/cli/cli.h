@@ -51,6 +51,8 @@ struct command {
 	const char *exits; /* what 0 and 1 mean here, a line each: "0  …\n1  …"; NULL: usual */
 	const char *examples; /* lines: a command, or a comment that begins with # */
 	uint32_t args_min, args_max;
+	bool node; /* runs long, and logs at --log-level; the others log errors unless it is
+	              given */
 	const struct option *options; /* its own, all marked own; may be NULL */
 	const char *const *uses;      /* common options it heeds, NULL-terminated */
 	enum answer (*run)(struct cli *c);

@@ -140,6 +140,7 @@ const struct command command_engine = {
         .examples = "weir engine --brokers localhost:9092 --redis localhost:6379\n"
                     "WEIR_BROKERS=localhost:9092 weir engine --state /var/lib/weir --memory 2G",
         .uses = uses,
+        .node = true,
         .run = engine_run,
 };
 
@@ -159,5 +160,6 @@ const struct command command_run = {
         .args_min = 1,
         .args_max = 1,
         .uses = uses,
+        .node = true,
         .run = run_run,
 };

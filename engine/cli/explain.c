@@ -152,11 +152,13 @@ static enum answer offline_value(struct cli *c, struct story *s)
 		return cli_fail(c, &e);
 	if (st == ST_OK)
 		return ANSWER_DONE;
-	char what[300];
-	snprintf(what, sizeof what, "the newest %" PRId64 " records of each partition of %s",
-	        s->found.scanned, s->vp->topic);
-	cli_say(c, "no row of %s in %s%s", s->key, what,
-	        s->found.all ? "" : "; --scan N reads further back");
+	if (s->found.all)
+		cli_say(c, "%s has no row of %s", s->vp->topic, s->key);
+	else
+		cli_say(c,
+		        "no row of %s in the newest %" PRId64
+		        " records of each partition of %s; --scan N reads further back",
+		        s->key, s->found.scanned, s->vp->topic);
 	return ANSWER_NO;
 }
 

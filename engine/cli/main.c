@@ -213,6 +213,11 @@ static bool asks_help(int argc, char **argv)
 static void log_level(const struct cli *c)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
+	if (!c->command->node &&
+	        options_get(&c->options, "log-level")->origin == FROM_DEFAULT) {
+		log_level_set(LOG_LVL_ERROR);
+		return;
+	}
 	for (int i = 0; i < 4; i++)
 		if (!strcmp(names[i], options_text(&c->options, "log-level")))
 			log_level_set((enum log_level)i);

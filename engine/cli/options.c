@@ -41,7 +41,8 @@ const struct option common_options[] = {
         {"format", OPT_CHOICE, .fallback = "table", .value = "table|json",
                 .help = "How answers are printed."},
         {"log-level", OPT_CHOICE, .fallback = "info", .value = "error|warn|info|debug",
-                .help = "What the node logs on standard error."},
+                .help = "What a node logs on standard error; other commands log errors alone "
+                        "unless it is given."},
         {"config", OPT_TEXT, .value = "FILE",
                 .help = "The node file, lines of 'name: value' with these names; default: "
                         "weir.yaml in the working folder, if there is one."},
