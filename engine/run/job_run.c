@@ -177,12 +177,15 @@ static void live_versions(struct job_run *r, bool caught_up)
 	}
 }
 
-static bool caught_up(const struct worker_report *w)
+/* A transaction's control record ends a repartition topic and is never read. */
+static bool caught_up(const struct plan *p, const struct worker_report *w)
 {
-	for (uint32_t i = 0; i < w->ntasks; i++)
-		if (w->tasks[i].phase != PHASE_RUNNING || w->tasks[i].end < 0 ||
-			w->tasks[i].next_offset < w->tasks[i].end)
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		const struct task_report *t = &w->tasks[i];
+		int64_t unread = p->stages[t->stage].in ? 1 : 0;
+		if (t->phase != PHASE_RUNNING || t->end < 0 || t->next_offset + unread < t->end)
 			return false;
+	}
 	return w->ntasks > 0;
 }
 
@@ -232,7 +235,7 @@ static void report_hand_over(struct seat *s, struct worker *w)
 	pthread_mutex_unlock(&r->lock);
 	report_free(old);
 	if (s->number == 0 && r->live_pending)
-		live_versions(r, caught_up(report));
+		live_versions(r, caught_up(r->plan, report));
 }
 
 static enum status worker_loop(struct seat *s, struct worker *w, struct error *e)

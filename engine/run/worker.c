@@ -169,6 +169,8 @@ static bool takeovers_step(struct worker *w)
 		if (takeover_step(t, &e) == ST_OK) {
 			if (t->phase == PHASE_RUNNING && t->progressed)
 				epoch_touch(w);
+			if (t->phase == PHASE_RUNNING)
+				publish_step(t); /* its record, before its first put */
 			continue;
 		}
 		error_note(w, &e);
