@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Collecting a batch. Records go through in runs of one writer's schema, so that each is
+// decoded by columns. Not here: rows that were written twice and fell into two batches. They
+// stand in two files and equal each other, so the point-in-time join may take either.
+#include "connectors/parquet/collect.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "connectors/parquet/vectors.h"
+#include "data/avro.h"
+
+#define VALUE_BYTES_MAX (16u << 20)
+
+static void batch_close(struct collect *c)
+{
+	table_close(&c->table);
+	if (c->decoder)
+		c->conf->avro->decoder_free(c->decoder);
+	free(c->cols);
+	c->decoder = NULL;
+	c->cols = NULL;
+	c->open = false;
+	c->rows = 0;
+	c->bytes = 0;
+	keys_clear(&c->keys);
+}
+
+void collect_release(struct collect *c)
+{
+	batch_close(c);
+	keys_release(&c->keys);
+	arena_release(&c->arena);
+}
+
+// ---- writers ----
+
+static uint64_t big_endian(const uint8_t *p, int n)
+{
+	uint64_t v = 0;
+	for (int i = 0; i < n; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* False: the value has no frame. */
+static bool writer_of(struct slice v, struct writer *out)
+{
+	if (v.len >= AVRO_SINGLE_OBJECT_BYTES && v.p[0] == 0xc3 && v.p[1] == 0x01) {
+		*out = (struct writer){false, __builtin_bswap64(big_endian(v.p + 2, 8))};
+		return true;
+	}
+	if (v.len >= AVRO_REGISTRY_BYTES && v.p[0] == 0) {
+		*out = (struct writer){true, big_endian(v.p + 1, 4)};
+		return true;
+	}
+	return false;
+}
+
+static bool same_writer(const struct writer *a, const struct writer *b)
+{
+	return a->by_id == b->by_id && a->key == b->key;
+}
+
+static enum status no_schema(const struct collect *c, const struct writer *w, struct error *e)
+{
+	if (!w->by_id)
+		return error_set(e, ERR_FATAL, 0,
+		        "rows of %s have schema fingerprint %016" PRIx64
+		        ", which is not in %s.schemas",
+		        c->topic, w->key, c->conf->prefix);
+	if (!c->conf->schemas->by_id)
+		return error_set(e, ERR_USER, 0,
+		        "rows of %s have schema id %" PRIu64 ": name the schema registry",
+		        c->topic, w->key);
+	return error_set(e, ERR_FATAL, 0,
+	        "rows of %s have schema id %" PRIu64 ", which the registry does not know",
+	        c->topic, w->key);
+}
+
+static enum status schema_of(const struct collect *c, const struct writer *w,
+        const struct schema **out, struct error *e)
+{
+	const struct schema_source *s = c->conf->schemas;
+	enum status st = ST_END;
+	if (w->by_id && s->by_id)
+		st = s->by_id(s->arg, (uint32_t)w->key, out, e);
+	else if (!w->by_id && s->by_fingerprint)
+		st = s->by_fingerprint(s->arg, w->key, out, e);
+	if (st == ST_END)
+		return no_schema(c, w, e);
+	if (st == ST_OK && table_entity_columns(*out) < 0)
+		return error_set(e, ERR_FATAL, 0,
+		        "rows of %s have schema %s: not a view's rows", c->topic, (*out)->name);
+	return st;
+}
+
+static enum status batch_open(struct collect *c, const struct writer *w, struct error *e)
+{
+	const struct schema *schema;
+	if (schema_of(c, w, &schema, e))
+		return ST_ERR;
+	bool *wanted = xmalloc(schema->nfields);
+	memset(wanted, true, schema->nfields);
+	struct decoder_conf dc = {.schema = schema,
+	        .wanted = wanted,
+	        .schemas = c->conf->schemas,
+	        .value_bytes_max = VALUE_BYTES_MAX};
+	c->writer = *w;
+	c->open = true;
+	c->cols = xcalloc(schema->nfields, sizeof *c->cols);
+	c->row_bytes = vector_row_bytes(schema);
+	enum status st = c->conf->avro->decoder_new(&dc, &c->decoder, e);
+	if (st == ST_OK)
+		st = table_open(&c->table, c->duck, schema, e);
+	free(wanted);
+	return st;
+}
+
+// ---- records ----
+
+static enum status bad_record(const struct collect *c, const struct log_record *r,
+        const char *why, const char *detail, struct error *e)
+{
+	return error_set(e, ERR_FATAL, 0,
+	        "%s[%" PRId32 "]@%" PRId64 " is no row of the view: %s%s%s", c->topic,
+	        c->partition, r->offset, why, detail ? ": " : "", detail ? detail : "");
+}
+
+/* The key's earlier row in this batch gives way. */
+static enum status key_note(struct collect *c, const struct log_record *r, struct error *e)
+{
+	if (!r->has_key)
+		return ST_OK;
+	int64_t before = keys_note(&c->keys, r->key, r->has_value ? r->offset : KEYS_GONE);
+	if (before < 0)
+		return ST_OK;
+	c->counts->superseded++;
+	return table_drop(&c->table, before, e);
+}
+
+static enum status run_add(
+        struct collect *c, const struct log_record *records, uint32_t n, struct error *e)
+{
+	struct slice values[BATCH_ROWS_MAX];
+	struct bad_record bad[BATCH_ROWS_MAX];
+	int64_t offsets[BATCH_ROWS_MAX];
+	uint32_t at;
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = records[i].value;
+		offsets[i] = records[i].offset;
+		c->bytes += c->row_bytes + records[i].value.len;
+	}
+	arena_reset(&c->arena);
+	if (c->conf->avro->decode(c->decoder, values, n, c->cols, bad, &c->arena, e))
+		return ST_ERR;
+	for (uint32_t i = 0; i < n; i++)
+		if (bad[i].bad)
+			return bad_record(
+			        c, &records[i], bad_reason[bad[i].bad], bad[i].detail, e);
+	if (table_add(&c->table, c->cols, offsets, n, &at, e))
+		return error_context(e, "%s[%" PRId32 "]@%" PRId64, c->topic, c->partition,
+		        records[at].offset);
+	c->rows += n;
+	for (uint32_t i = 0; i < n; i++)
+		if (key_note(c, &records[i], e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+static bool is_full(const struct collect *c)
+{
+	return c->rows >= c->rows_max || c->bytes >= c->bytes_max;
+}
+
+/* How many of the records, from the first on, are rows by w. */
+static uint32_t run_length(
+        const struct collect *c, const struct log_record *r, uint32_t n, const struct writer *w)
+{
+	uint32_t i = 0, room = c->rows_max - c->rows;
+	struct writer other;
+	while (i < n && i < room && r[i].has_value && writer_of(r[i].value, &other) &&
+	        same_writer(&other, w))
+		i++;
+	return i;
+}
+
+enum status collect_add(struct collect *c, const struct log_record *records, uint32_t n,
+        uint32_t *taken, struct error *e)
+{
+	struct writer w;
+	for (*taken = 0; *taken < n && !is_full(c);) {
+		const struct log_record *r = &records[*taken];
+		if (!r->has_value) {
+			c->counts->tombstones++;
+			if (key_note(c, r, e))
+				return ST_ERR;
+			++*taken;
+			continue;
+		}
+		if (!writer_of(r->value, &w))
+			return bad_record(c, r,
+			        "it has neither a single-object nor a registry frame", NULL, e);
+		if (c->open && !same_writer(&c->writer, &w))
+			return ST_OK;
+		if (!c->open && batch_open(c, &w, e))
+			return ST_ERR;
+		uint32_t run = run_length(c, r, n - *taken, &w);
+		if (run_add(c, r, run, e))
+			return ST_ERR;
+		*taken += run;
+	}
+	return ST_OK;
+}
+
+enum status collect_write(
+        struct collect *c, struct manifest *m, void (*step)(void *), void *arg, struct error *e)
+{
+	enum status st = ST_OK;
+	if (c->open)
+		st = table_write(&c->table, m, c->partition, step, arg, e);
+	batch_close(c);
+	return st;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From records to a batch: decoded by their writer's schema, a key that comes again replacing
+ * what stood before it. All rows of a batch have one writer's schema.
+ */
+#ifndef WEIR_PARQUET_COLLECT_H
+#define WEIR_PARQUET_COLLECT_H
+
+#include "connectors/parquet/export.h"
+#include "connectors/parquet/keys.h"
+#include "connectors/parquet/table.h"
+
+struct writer {
+	bool by_id;
+	uint64_t key; /* registry id or fingerprint */
+};
+
+struct collect {
+	const struct export_conf *conf;
+	struct export_counts *counts;
+	struct duck *duck;
+	const char *topic;
+	int32_t partition;
+	uint32_t rows_max;
+	uint64_t bytes_max;
+	/* The batch. */
+	bool open; /* table and decoder are there */
+	struct writer writer;
+	struct row_table table;
+	struct decoder *decoder;
+	struct column *cols;
+	uint32_t row_bytes;
+	struct keys keys;
+	struct arena arena; /* of one decoding */
+	uint32_t rows;
+	uint64_t bytes;
+};
+
+void collect_release(struct collect *c);
+/* Takes records into the batch: *taken of them. Fewer than n: write the batch first. n is at
+ * most BATCH_ROWS_MAX. */
+enum status collect_add(struct collect *c, const struct log_record *records, uint32_t n,
+        uint32_t *taken, struct error *e);
+/* Writes the batch's files under temporary names and plans them; the batch is empty after it,
+ * also after an error. */
+enum status collect_write(struct collect *c, struct manifest *m, void (*step)(void *arg),
+        void *arg, struct error *e);
+
+#endif

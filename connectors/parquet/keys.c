@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Open addressing, linear probing, at most half full.
+#include "connectors/parquet/keys.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/arena.h"
+
+#define KEYS_MIN 1024
+
+void keys_release(struct keys *k)
+{
+	free(k->slots);
+	*k = (struct keys){0};
+}
+
+void keys_clear(struct keys *k)
+{
+	for (uint32_t i = 0; i < k->cap; i++)
+		k->slots[i].offset = -1;
+	k->n = 0;
+}
+
+static struct key_slot *slot_of(const struct keys *k, uint64_t low, uint64_t high)
+{
+	uint32_t i = (uint32_t)low & (k->cap - 1);
+	while (k->slots[i].offset != -1 && (k->slots[i].low != low || k->slots[i].high != high))
+		i = (i + 1) & (k->cap - 1);
+	return &k->slots[i];
+}
+
+static void grow(struct keys *k)
+{
+	struct keys old = *k;
+	k->cap = old.cap ? 2 * old.cap : KEYS_MIN;
+	k->slots = xmalloc(k->cap * sizeof *k->slots);
+	keys_clear(k);
+	for (uint32_t i = 0; i < old.cap; i++)
+		if (old.slots[i].offset != -1)
+			*slot_of(k, old.slots[i].low, old.slots[i].high) = old.slots[i];
+	k->n = old.n;
+	free(old.slots);
+}
+
+int64_t keys_note(struct keys *k, struct slice key, int64_t offset)
+{
+	if (2 * k->n >= k->cap)
+		grow(k);
+	XXH128_hash_t h = XXH3_128bits(key.p, key.len);
+	struct key_slot *s = slot_of(k, h.low64, h.high64);
+	int64_t before = s->offset;
+	k->n += before == -1;
+	*s = (struct key_slot){h.low64, h.high64, offset};
+	return before;
+}

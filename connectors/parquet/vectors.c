@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From weir's columns to DuckDB's vectors. Fixed-width columns are copied in one loop per
+// column; arrays and maps, which are held as Avro binary, go value by value. Timestamps stay
+// integers of their own unit in DuckDB (TIMESTAMP_MS, TIMESTAMP): that they are UTC is put into
+// the file afterwards (footer.h).
+#include "connectors/parquet/vectors.h"
+
+#include "data/avro.h"
+
+/* Arrays of records, whose elements only a decoder reads, are written as bytes. */
+static bool is_list(const struct type *t)
+{
+	return t->element != NULL;
+}
+
+static void null_put(duckdb_vector v, idx_t i, const struct type *t)
+{
+	duckdb_vector_ensure_validity_writable(v);
+	duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), i);
+	if (is_list(t)) /* its place in the child must be defined */
+		((duckdb_list_entry *)duckdb_vector_get_data(v))[i] =
+		        (duckdb_list_entry){duckdb_list_vector_get_size(v), 0};
+}
+
+static bool decimal_put(void *data, idx_t i, const struct type *t, __int128 v)
+{
+	unsigned __int128 bound = 1, u = v < 0 ? -(unsigned __int128)v : (unsigned __int128)v;
+	for (int d = 0; d < t->precision; d++)
+		bound *= 10;
+	if (u >= bound)
+		return false;
+	if (t->precision <= 4)
+		((int16_t *)data)[i] = (int16_t)v;
+	else if (t->precision <= 9)
+		((int32_t *)data)[i] = (int32_t)v;
+	else if (t->precision <= 18)
+		((int64_t *)data)[i] = (int64_t)v;
+	else
+		((duckdb_hugeint *)data)[i] = (duckdb_hugeint){(uint64_t)v, (int64_t)(v >> 64)};
+	return true;
+}
+
+static void bytes_put(duckdb_vector v, idx_t i, struct slice s)
+{
+	/* Unchecked: the decoder has seen to it that text is UTF-8. */
+	duckdb_unsafe_vector_assign_string_element_len(
+	        v, i, s.len ? (const char *)s.p : "", s.len);
+}
+
+static bool elements_put(duckdb_vector v, idx_t i, const struct type *t, struct slice avro);
+
+/* One value that is not null. False: a decimal that does not fit. */
+static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const struct value *x)
+{
+	void *data = duckdb_vector_get_data(v);
+	switch (t->kind) {
+	case KIND_BOOLEAN:
+		((bool *)data)[i] = x->i64 != 0;
+		return true;
+	case KIND_INT:
+	case KIND_DATE:
+		((int32_t *)data)[i] = (int32_t)x->i64;
+		return true;
+	case KIND_TIME_MILLIS:
+		((int64_t *)data)[i] = x->i64 * 1000;
+		return true;
+	case KIND_FLOAT:
+		((float *)data)[i] = (float)x->f64;
+		return true;
+	case KIND_DOUBLE:
+		((double *)data)[i] = x->f64;
+		return true;
+	case KIND_DECIMAL:
+		return decimal_put(data, i, t, x->i128);
+	case KIND_STRING:
+	case KIND_ENUM:
+	case KIND_BYTES:
+		bytes_put(v, i, x->bytes);
+		return true;
+	case KIND_ARRAY:
+	case KIND_MAP:
+		if (is_list(t))
+			return elements_put(v, i, t, x->bytes);
+		bytes_put(v, i, x->bytes);
+		return true;
+	default:
+		((int64_t *)data)[i] = x->i64;
+		return true;
+	}
+}
+
+/* Appends one block of elements to the list vector's child. */
+static bool block_put(duckdb_vector v, const struct type *t, struct reader *r, int64_t n)
+{
+	idx_t at = duckdb_list_vector_get_size(v);
+	duckdb_list_vector_reserve(v, at + (idx_t)n);
+	duckdb_list_vector_set_size(v, at + (idx_t)n);
+	duckdb_vector child = duckdb_list_vector_get_child(v), keys = NULL;
+	if (t->kind == KIND_MAP) {
+		keys = duckdb_struct_vector_get_child(child, 0);
+		child = duckdb_struct_vector_get_child(child, 1);
+	}
+	bool ok = true;
+	for (; n > 0 && ok; n--, at++) {
+		struct value x;
+		if (keys)
+			bytes_put(keys, at, reader_bytes(r));
+		avro_read(r, t->element, t->element_nullable, &x);
+		if (x.null)
+			null_put(child, at, t->element);
+		else
+			ok = value_put(child, at, t->element, &x);
+	}
+	return ok;
+}
+
+static bool elements_put(duckdb_vector v, idx_t i, const struct type *t, struct slice avro)
+{
+	struct reader r = reader_of(avro);
+	idx_t from = duckdb_list_vector_get_size(v);
+	bool ok = true;
+	for (int64_t n; ok && (n = avro_block(&r)) > 0;)
+		ok = block_put(v, t, &r, n);
+	((duckdb_list_entry *)duckdb_vector_get_data(v))[i] =
+	        (duckdb_list_entry){from, duckdb_list_vector_get_size(v) - from};
+	return ok;
+}
+
+static void nulls_fill(duckdb_vector v, const struct column *c, uint32_t n)
+{
+	if (!memchr(c->null, 1, n))
+		return;
+	duckdb_vector_ensure_validity_writable(v);
+	for (uint32_t i = 0; i < n; i++)
+		if (c->null[i])
+			null_put(v, i, c->type);
+}
+
+/* True: c's kind is of those that are copied in one loop. */
+static bool fill_fixed(void *data, const struct column *c, uint32_t n)
+{
+	switch (c->type->kind) {
+	case KIND_INT:
+	case KIND_DATE:
+		for (uint32_t i = 0; i < n; i++)
+			((int32_t *)data)[i] = (int32_t)c->i64[i];
+		return true;
+	case KIND_LONG:
+	case KIND_TIME_MICROS:
+	case KIND_TIMESTAMP_MILLIS:
+	case KIND_TIMESTAMP_MICROS:
+	case KIND_DOUBLE:
+		memcpy(data, c->data, n * sizeof(int64_t));
+		return true;
+	case KIND_FLOAT:
+		for (uint32_t i = 0; i < n; i++)
+			((float *)data)[i] = (float)c->f64[i];
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum status vector_fill(duckdb_vector v, const struct field *f, const struct column *c,
+        uint32_t n, uint32_t *row, struct error *e)
+{
+	nulls_fill(v, c, n);
+	if (fill_fixed(duckdb_vector_get_data(v), c, n))
+		return ST_OK;
+	for (uint32_t i = 0; i < n; i++) {
+		struct value x = column_get(c, i);
+		if (x.null || value_put(v, i, &f->type, &x))
+			continue;
+		char name[TYPE_NAME_MAX];
+		*row = i;
+		return error_set(e, ERR_FATAL, 0, "%s: more digits than a %s has", f->name,
+		        type_name(&f->type, name));
+	}
+	return ST_OK;
+}
+
+uint32_t vector_row_bytes(const struct schema *s)
+{
+	uint32_t n = 24; /* offset, day, share of nulls */
+	for (size_t i = 0; i < s->nfields; i++)
+		n += type_form(&s->fields[i].type) == FORM_BYTES ||
+		                     type_form(&s->fields[i].type) == FORM_I128
+		             ? 16
+		             : 8;
+	return n;
+}
