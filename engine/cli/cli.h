@@ -35,6 +35,7 @@ struct cli {
 	struct log_broker *broker;
 	const struct online_ops *online_ops; /* NULL until cli_online */
 	struct online *online;
+	struct schema_registrar registrar;   /* usable when there is a registry */
 	struct registry *registry;           /* NULL: none, or not asked for yet */
 	struct schemas *known;               /* of <prefix>.schemas */
 	const struct schema_source *schemas; /* both; NULL until cli_schemas */

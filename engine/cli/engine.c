@@ -45,6 +45,7 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 	        .env = &c->env,
 	        .avro = avro(c),
 	        .schemas = c->schemas,
+	        .registrar = c->registry ? &c->registrar : NULL,
 	        .clock = &clock_system,
 	        .state_dir = options_text(&c->options, "state"),
 	        .version = c->version,

@@ -105,6 +105,12 @@ static enum status schema_by_fingerprint(
 	return s->by_fingerprint(s->arg, fp, out, e);
 }
 
+static enum status schema_add(void *arg, const char *subject, struct slice schema_json,
+        uint32_t *id, struct error *e)
+{
+	return registry_register(((struct cli *)arg)->registry, subject, schema_json, id, e);
+}
+
 static enum status registry_make(struct cli *c, const char *url, struct error *e)
 {
 	const char *auth = options_text(&c->options, "registry-auth"),
@@ -127,6 +133,7 @@ enum status cli_schemas(struct cli *c, struct error *e)
 	struct schema_source *both = arena_alloc(&c->options.arena, sizeof *both);
 	*both = (struct schema_source){c, schema_by_id, schema_by_fingerprint};
 	c->schemas = both;
+	c->registrar = (struct schema_registrar){c, schema_add};
 	return ST_OK;
 }
 

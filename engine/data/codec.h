@@ -48,6 +48,13 @@ struct schema_source {
 		struct error *e);
 };
 
+/* Registers the schemas of weir's own rows, where there is a schema registry. */
+struct schema_registrar {
+	void *arg;
+	enum status (*add)(void *arg, const char *subject, struct slice schema_json, uint32_t *id,
+		struct error *e);
+};
+
 struct decoder_conf {
 	const struct schema *schema;      /* reader's schema: the contract */
 	const bool *wanted;               /* per field of schema */

@@ -32,6 +32,7 @@ struct job_run {
 	struct job_run_conf conf;
 	char source[300], node[64], http[128];
 	struct plan *plan;
+	uint32_t *schema_ids; /* per view, in the registry; NULL: there is none */
 	struct seat *seats;
 	uint32_t nseats;
 	struct worker_report **reports; /* as handed out by job_run_lock */
@@ -108,6 +109,25 @@ static enum status schemas_write(struct job_run *r, const struct plan *p, struct
 	return st;
 }
 
+/* With a registry, rows go out in its framing, under the subject <topic>-value. */
+static enum status schemas_register(struct job_run *r, const struct plan *p, struct error *e)
+{
+	const struct schema_registrar *reg = r->conf.registrar;
+	if (!reg)
+		return ST_OK;
+	if (!r->schema_ids)
+		r->schema_ids = xcalloc(p->job->nviews, sizeof *r->schema_ids);
+	for (uint32_t i = 0; i < p->job->nviews; i++) {
+		char subject[512];
+		snprintf(subject, sizeof subject, "%s-value", p->views[i].topic);
+		if (reg->add(reg->arg, subject, slice_of(p->views[i].schema->json),
+			    &r->schema_ids[i], e))
+			return error_context(e, "registering the rows of view %s",
+				p->job->views[i].name);
+	}
+	return ST_OK;
+}
+
 static enum status prepare(struct job_run *r, struct error *e)
 {
 	int32_t *partitions = xcalloc(r->conf.job->nsources, sizeof *partitions);
@@ -125,6 +145,8 @@ static enum status prepare(struct job_run *r, struct error *e)
 	}
 	if (!st)
 		st = schemas_write(r, p, e);
+	if (!st)
+		st = schemas_register(r, p, e);
 	arena_release(&a);
 	free(partitions);
 	if (st) {
@@ -197,7 +219,7 @@ static struct worker_conf worker_conf_of(struct seat *s)
 	const struct job_run_conf *c = &r->conf;
 	return (struct worker_conf){.plan = r->plan, .log = c->log, .broker = c->broker,
 		.online_ops = c->online_ops, .online = c->online, .operators = c->operators,
-		.avro = c->avro, .schemas = c->schemas, .store = c->store, .clock = c->clock,
+		.avro = c->avro, .schemas = c->schemas, .schema_ids = r->schema_ids, .store = c->store, .clock = c->clock,
 		.node = r->node, .number = s->number, .http = r->http,
 		.static_member = c->static_member,
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
@@ -337,6 +359,7 @@ void job_run_stop(struct job_run *r)
 	plan_free(r->plan);
 	job_free(r->conf.job);
 	pthread_mutex_destroy(&r->lock);
+	free(r->schema_ids);
 	free(r->reports);
 	free(r->seats);
 	free(r);

@@ -21,6 +21,7 @@ struct job_run_conf {
 	const struct operators *operators;
 	const struct format *avro;
 	const struct schema_source *schemas;
+	const struct schema_registrar *registrar;
 	struct store *store;
 	struct clock *clock;
 	const char *node, *http;

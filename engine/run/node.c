@@ -117,7 +117,7 @@ static void job_run_new(struct node *n, struct node_job *j, struct job *job)
 	struct job_run_conf rc = {.job = job, .source = j->source, .prefix = c->prefix,
 		.log = c->log, .broker = c->broker, .online_ops = c->online_ops,
 		.online = c->online, .operators = c->operators, .avro = c->avro,
-		.schemas = c->schemas, .store = n->store, .clock = c->clock,
+		.schemas = c->schemas, .registrar = c->registrar, .store = n->store, .clock = c->clock,
 		.node = n->dir.node, .http = n->http, .static_member = c->static_member,
 		.commit_ms = c->commit_ms, .memory_bytes = memory};
 	LOG_INFO(j->name, "starting, as of %s", j->source);

@@ -24,6 +24,7 @@ struct node_conf {
 	const struct lang_env *env;
 	const struct format *avro;
 	const struct schema_source *schemas; /* writer schemas by registry id; may be NULL */
+	const struct schema_registrar *registrar; /* NULL: rows in single-object framing */
 	struct clock *clock;
 	const char *state_dir;
 	const char *version;

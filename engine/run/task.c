@@ -33,6 +33,7 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.view = view, .topic = w->conf.log->topic(w->session, vp->topic),
 		.output = {w, output_append}, .space = t->nops,
+		.schema_id = w->conf.schema_ids ? w->conf.schema_ids[view] : 0,
 		.online = w->conf.online_ops != NULL};
 	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
 	if (slot->def->open(&conf, &slot->op, e))
@@ -293,6 +294,8 @@ static void repartition_unpack(struct task *t, struct batch *b, struct column *d
 
 /* -- batches -- */
 
+#define HOLD_NS INT64_C(1000000000)
+
 static enum status bads_out(struct task *t, const struct log_record *r, uint32_t n,
 	const struct bad_record *bad, uint8_t *keep, bool *any, struct error *e)
 {
@@ -336,8 +339,12 @@ static enum status batch_process(struct task *t, const struct log_record *r, uin
 	const struct schema *in = t->stage->in ? t->stage->in->schema : s;
 	struct column *decoded = arena_calloc(a, in->nfields, sizeof *decoded);
 	struct bad_record *bad = arena_calloc(a, n, sizeof *bad);
-	if (t->format->decode(t->decoder, values, n, decoded, bad, a, e))
+	if (t->format->decode(t->decoder, values, n, decoded, bad, a, e)) {
+		/* Nothing of the batch was taken: only this input has to wait. */
+		if (e->class == ERR_RETRIABLE)
+			t->held_until_ns = clock_mono_ns(t->worker->conf.clock) + HOLD_NS;
 		return ST_ERR;
+	}
 	struct batch b;
 	batch_init(&b, n, (uint32_t)s->nfields, a);
 	b.n = n;

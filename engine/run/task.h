@@ -71,6 +71,7 @@ struct task {
 	int64_t last_event_time, last_timestamp; /* of the newest record by event time, Kafka time */
 	int64_t quiet_since_ns;    /* no record since; 0: not quiet */
 	bool progressed;           /* has something to commit */
+	int64_t held_until_ns;     /* its decoder waits for a schema; 0: not held */
 	bool fetching;             /* the session reads its input */
 	bool first_marker;         /* its first marker is still to be written */
 	struct task_counts counts, committed_counts;
@@ -82,7 +83,7 @@ struct task {
 	struct publish *publish;   /* the online store's side */
 	int64_t last_commit_ms;
 	double last_commit_took_ms;
-	uint64_t state_rows;
+	int64_t trimmed; /* repartition stage: the input is deleted up to here */
 };
 
 enum status task_new(struct worker *w, const struct stage *stage, int32_t partition,

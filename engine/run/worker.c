@@ -19,6 +19,7 @@
 
 #define RETRY_FIRST_NS INT64_C(50000000)
 #define RETRY_MAX_NS INT64_C(5000000000)
+#define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
 
 static struct task *task_find(struct worker *w, uint32_t topic, int32_t partition)
 {
@@ -141,6 +142,31 @@ static void retry_later(struct worker *w, const struct error *e)
 	LOG_WARN("worker", "%s; trying again in %lld ms", e->msg, (long long)(pause / 1000000));
 }
 
+/* The registry does not answer: this input pauses, the others go on. */
+static void task_hold(struct worker *w, struct task *t, const struct error *e)
+{
+	struct log_position at = {t->topic, t->partition, t->next_offset};
+	struct error seek;
+	t->error = *e;
+	error_note(w, e);
+	LOG_WARN("worker", "%s waits: %s", t->name, e->msg);
+	w->conf.log->pause(w->session, t->topic, t->partition);
+	if (w->conf.log->seek(w->session, at, &seek))
+		LOG_WARN("worker", "%s: going back failed: %s", t->name, seek.msg);
+}
+
+static void holds_end(struct worker *w)
+{
+	int64_t now = clock_mono_ns(w->conf.clock);
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		if (!t->held_until_ns || now < t->held_until_ns)
+			continue;
+		t->held_until_ns = 0;
+		w->conf.log->resume(w->session, t->topic, t->partition);
+	}
+}
+
 /* A batch could not be taken in: nothing of this epoch may commit. */
 static void process_failed(struct worker *w, struct task *t, const struct error *e)
 {
@@ -195,7 +221,7 @@ static bool process(struct worker *w, uint32_t n)
 			i++;
 		struct task *t = task_find(w, r->topic, r->partition);
 		struct error e;
-		if (!t || t->phase != PHASE_RUNNING)
+		if (!t || t->phase != PHASE_RUNNING || t->held_until_ns)
 			continue;
 		/* What was read before a rewind and surfaces after it. */
 		while (from < i && w->records[from].offset < t->next_offset)
@@ -203,10 +229,13 @@ static bool process(struct worker *w, uint32_t n)
 		if (from == i)
 			continue;
 		epoch_touch(w);
-		if (task_process(t, &w->records[from], i - from, &e)) {
+		if (task_process(t, &w->records[from], i - from, &e) == ST_OK)
+			continue;
+		if (!t->held_until_ns) {
 			process_failed(w, t, &e);
 			return false;
 		}
+		task_hold(w, t, &e);
 	}
 	return true;
 }
@@ -257,8 +286,28 @@ static void tables_tidy(struct worker *w)
 	}
 }
 
+/* A repartition topic has no retention: what was taken in is deleted, but for the newest, which
+ * show people in which order records arrived. */
+static void repartitions_trim(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		int64_t upto = t->marker.inputs[0].next_offset - REPARTITION_KEEP;
+		struct error e;
+		if (!t->stage->in || t->phase != PHASE_RUNNING ||
+			upto - t->trimmed < REPARTITION_KEEP)
+			continue;
+		t->trimmed = upto;
+		if (w->conf.log->delete_before(w->conf.broker, t->stage->topic, t->partition, upto,
+			    &e))
+			LOG_WARN("worker", "%s[%d]: deleting what was read: %s", t->stage->topic,
+				(int)t->partition, e.msg);
+	}
+}
+
 static void between_epochs(struct worker *w)
 {
+	repartitions_trim(w);
 	tables_tidy(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		publish_step(w->tasks[i]);
@@ -299,6 +348,7 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 		retry_later(w, e);
 		waiting = true;
 	}
+	holds_end(w);
 	bool taking_over = !waiting && takeovers_step(w);
 	if (w->conf.log->poll(w->session, waiting ? 50 : poll_timeout(w, timeout_ms, taking_over),
 		    w->records, POLL_RECORDS_MAX, &n, e)) {

@@ -25,6 +25,7 @@ struct worker_conf {
 	const struct operators *operators;
 	const struct format *avro;           /* the format of repartition topics */
 	const struct schema_source *schemas; /* writer schemas; may be NULL */
+	const uint32_t *schema_ids;          /* per view, in the registry; NULL: none */
 	struct store *store;                 /* NULL: state in memory only */
 	struct clock *clock;
 	const char *node;                    /* node id */
