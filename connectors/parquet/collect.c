@@ -63,33 +63,33 @@ static bool same_writer(const struct writer *a, const struct writer *b)
 	return a->by_id == b->by_id && a->key == b->key;
 }
 
-static enum status no_schema(const struct collect *c, const struct writer *w, struct error *e)
+static enum status no_schema(
+        const struct collect *c, const struct writer *w, const char *why, struct error *e)
 {
-	if (!w->by_id)
+	const char *colon = *why ? ": " : "";
+	if (w->by_id)
 		return error_set(e, ERR_FATAL, 0,
-		        "rows of %s have schema fingerprint %016" PRIx64
-		        ", which is not in %s.schemas",
-		        c->topic, w->key, c->conf->prefix);
-	if (!c->conf->schemas->by_id)
-		return error_set(e, ERR_USER, 0,
-		        "rows of %s have schema id %" PRIu64 ": name the schema registry",
-		        c->topic, w->key);
+		        "rows of %s have schema id %" PRIu64 ", which is not known%s%s",
+		        c->topic, w->key, colon, why);
 	return error_set(e, ERR_FATAL, 0,
-	        "rows of %s have schema id %" PRIu64 ", which the registry does not know",
-	        c->topic, w->key);
+	        "rows of %s have schema fingerprint %016" PRIx64
+	        ", which is not in %s.schemas%s%s",
+	        c->topic, w->key, c->conf->prefix, colon, why);
 }
 
 static enum status schema_of(const struct collect *c, const struct writer *w,
         const struct schema **out, struct error *e)
 {
 	const struct schema_source *s = c->conf->schemas;
+	struct error why = {0};
 	enum status st = ST_END;
 	if (w->by_id && s->by_id)
-		st = s->by_id(s->arg, (uint32_t)w->key, out, e);
+		st = s->by_id(s->arg, (uint32_t)w->key, out, &why);
 	else if (!w->by_id && s->by_fingerprint)
-		st = s->by_fingerprint(s->arg, w->key, out, e);
+		st = s->by_fingerprint(s->arg, w->key, out, &why);
 	if (st == ST_END)
-		return no_schema(c, w, e);
+		return no_schema(c, w, why.msg, e);
+	*e = why;
 	if (st == ST_OK && table_entity_columns(*out) < 0)
 		return error_set(e, ERR_FATAL, 0,
 		        "rows of %s have schema %s: not a view's rows", c->topic, (*out)->name);
