@@ -77,6 +77,23 @@ static enum status partitions_ask(struct job_run *r, int32_t *out, struct error 
 	return ST_OK;
 }
 
+#define TOPIC_KNOWN_MS_MAX 5000 /* until every broker knows a topic that was just made */
+
+static enum status topic_known(struct job_run *r, const char *topic, struct log_topic_info *info,
+	struct error *e)
+{
+	for (int ms = 0;; ms += 50) {
+		if (r->conf.log->topic_info(r->conf.broker, topic, info, e))
+			return ST_ERR;
+		if (info->partitions)
+			return ST_OK;
+		if (ms >= TOPIC_KNOWN_MS_MAX || atomic_load(&r->stop))
+			return error_set(e, ERR_RETRIABLE, 0,
+				"topic %s was made, but the brokers do not show it yet", topic);
+		pause_ms(r, 50);
+	}
+}
+
 /* A topic that exists must have the partitions the plan counts on. */
 static enum status topics_check(struct job_run *r, const struct plan *p,
 	const struct log_topic_conf *t, uint32_t n, struct error *e)
@@ -84,7 +101,7 @@ static enum status topics_check(struct job_run *r, const struct plan *p,
 	(void)p;
 	for (uint32_t i = 0; i < n; i++) {
 		struct log_topic_info info;
-		if (r->conf.log->topic_info(r->conf.broker, t[i].name, &info, e))
+		if (topic_known(r, t[i].name, &info, e))
 			return ST_ERR;
 		if (info.partitions != t[i].partitions)
 			return error_set(e, ERR_FATAL, 0,
