@@ -20,7 +20,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 def create(brokers, topic, partitions):
     admin = AdminClient({"bootstrap.servers": brokers})
     try:
-        admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])[topic].result()
+        # The example's clicks are older than Kafka's usual week of retention, by their own time stamps.
+        admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1,
+                                      config={"retention.ms": "-1"})])[topic].result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
