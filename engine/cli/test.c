@@ -32,13 +32,22 @@ static void row_keep(void *arg, const struct try_row *r)
 	buf_release(&b);
 }
 
+static const char *source_named(const struct job *job, const char *topic)
+{
+	for (uint32_t i = 0; i < job->nsources; i++)
+		if (!strcmp(job->sources[i].topic, topic))
+			return job->sources[i].name;
+	return topic;
+}
+
 static void bad_keep(void *arg, const struct try_bad *bad)
 {
 	struct test_got *got = arg;
-	json_array_append_new(got->bad,
-	        json_pack("{s:s, s:s, s:s, s:i, s:I}", "reason", bad->reason, "detail",
-	                bad->detail ? bad->detail : "", "source", bad->source_topic,
-	                "partition", (int)bad->partition, "offset", (json_int_t)bad->offset));
+	json_array_append_new(
+	        got->bad, json_pack("{s:s, s:s, s:s, s:i, s:I}", "reason", bad->reason,
+	                          "detail", bad->detail ? bad->detail : "", "source",
+	                          source_named(got->job, bad->source_topic), "partition",
+	                          (int)bad->partition, "offset", (json_int_t)bad->offset));
 }
 
 static void tell(struct testing *ts, const struct test_file *t, bool ok, const char *text)
@@ -63,7 +72,7 @@ static void record(struct testing *ts, const char *path, const char *error, json
 static void execute(struct testing *ts, struct test_file *t, struct job *job)
 {
 	struct error e = {0};
-	struct test_got got = {.rows = json_array(), .bad = json_array()};
+	struct test_got got = {.job = job, .rows = json_array(), .bad = json_array()};
 	struct try_conf conf = {.job = job,
 	        .events = t->events,
 	        .events_name = t->events_name,

@@ -12,6 +12,7 @@
 #define TEST_RELATIVE 1e-9 /* of numbers that are not whole */
 
 struct test_got {
+	const struct job *job;
 	json_t *rows; /* objects, as `weir try` prints them, in order */
 	json_t *bad;  /* {reason, detail, source, partition, offset, late} */
 	struct try_counts counts;

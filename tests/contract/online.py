@@ -397,12 +397,13 @@ def test_list():
 
 
 def test_status():
+    # The deploys before have started the job anew.
+    await_(lambda: "events:0" in cmd(DONE, "status", "contract").stdout)
     text = cmd(DONE, "status").stdout
     assert re.search(rf"^contract +\w+ +{re.escape(node().http)} ", text, re.M), text
     answer = json.loads(cmd(DONE, "status", "contract", "--format", "json").stdout)
     (one,) = answer["nodes"]
     assert one["http"] == node().http and one["status"]["name"] == "contract"
-    assert "events:0" in cmd(DONE, "status", "contract").stdout
     assert "events:0" in exits(DONE, "status", "contract", "--http", node().http).stdout
     cmd(NO, "status", "nothing")
     exits(NO, "status", "nothing", "--http", node().http)
