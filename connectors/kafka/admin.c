@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "broker.h"
+
+#define GROUP_TRIES_MAX 50
+#define GROUP_RETRY_US 100000
 
 /* One admin request: options with time-outs, a queue, and its answer. */
 struct ask {
@@ -317,9 +321,8 @@ static enum status members_found(struct log_broker *b, const char *group,
 	rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : 0;
 	if (err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
 		return ST_OK;
-	if (err)
-		return client_error(
-		        &b->admin, e, err, rd_kafka_error_string(error), "group %s", group);
+	if (err) /* librdkafka's own text may be empty here */
+		return client_error(&b->admin, e, err, NULL, "group %s", group);
 	size_t members = rd_kafka_ConsumerGroupDescription_member_count(g[0]);
 	for (size_t i = 0; i < members && *n < room; i++) {
 		const rd_kafka_MemberDescription_t *m =
@@ -329,7 +332,7 @@ static enum status members_found(struct log_broker *b, const char *group,
 	return ST_OK;
 }
 
-enum status admin_group_members(
+static enum status members_ask(
         struct log_broker *b, const char *group, char (*out)[256], uint32_t *n, struct error *e)
 {
 	struct ask a;
@@ -342,4 +345,21 @@ enum status admin_group_members(
 		st = members_found(b, group, a.answer, out, n, e);
 	ask_release(&a);
 	return st;
+}
+
+/* A group's first use, and a coordinator that moves, take the brokers a moment. */
+enum status admin_group_members(
+        struct log_broker *b, const char *group, char (*out)[256], uint32_t *n, struct error *e)
+{
+	uint32_t room = *n;
+	for (int tries = 1;; tries++) {
+		*n = room;
+		enum status st = members_ask(b, group, out, n, e);
+		if (st == ST_OK || tries == GROUP_TRIES_MAX ||
+		        (e->code != RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS &&
+		                e->code != RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE &&
+		                e->code != RD_KAFKA_RESP_ERR_NOT_COORDINATOR))
+			return st;
+		usleep(GROUP_RETRY_US);
+	}
 }
