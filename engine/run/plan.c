@@ -75,8 +75,11 @@ static enum status repartition_schema(struct plan *p, struct repartition *r, str
 	struct field *f = arena_calloc(&p->arena, REPARTITION_HEAD + r->nfields, sizeof *f);
 	for (uint32_t i = 0; i < REPARTITION_HEAD; i++)
 		f[i] = (struct field){.name = head[i], .type = i == 2 ? type_int : type_long};
-	for (uint32_t i = 0; i < r->nfields; i++)
+	for (uint32_t i = 0; i < r->nfields; i++) {
 		f[REPARTITION_HEAD + i] = s->schema->fields[r->fields[i]];
+		/* So that records from before a job's next version can be read by it. */
+		f[REPARTITION_HEAD + i].nullable = true;
+	}
 	struct schema *schema;
 	if (schema_build(&p->arena, arena_printf(&p->arena, "weir.by.%s", avro_safe(&p->arena, s->name)),
 		    f, REPARTITION_HEAD + r->nfields, &schema, e))
@@ -94,15 +97,18 @@ static struct repartition *repartition_find(struct repartition *rs, uint32_t n,
 	return NULL;
 }
 
-/* Which columns the views behind r read: their programs do not say, so every column that the
- * job uses of this source but the time goes along. */
+/* The union of what the views behind r read. */
 static void repartition_fields(struct plan *p, struct repartition *r)
 {
 	const struct source *s = &p->job->sources[r->source];
 	uint32_t *fields = arena_alloc(&p->arena, s->schema->nfields * sizeof *fields);
-	for (uint32_t i = 0; i < s->schema->nfields; i++)
-		if (s->used[i] && i != (uint32_t)s->time_field)
+	for (uint32_t i = 0; i < s->schema->nfields; i++) {
+		bool used = false;
+		for (uint32_t k = 0; k < r->nviews; k++)
+			used |= p->job->views[r->views[k]].used[i];
+		if (used)
 			fields[r->nfields++] = i;
+	}
 	r->fields = fields;
 }
 
@@ -135,11 +141,13 @@ static enum status repartitions_make(struct plan *p, const int32_t *partitions, 
 				.topic = arena_printf(&p->arena, "%s.%s.by.%s", p->group,
 					topic_safe(&p->arena, s->name),
 					columns_joined(&p->arena, s, v->entity, v->nentity))};
-			repartition_fields(p, r);
-			if (repartition_schema(p, r, e))
-				return ST_ERR;
 		}
 		repartition_view_add(p, r, i);
+	}
+	for (uint32_t i = 0; i < p->nrepartitions; i++) {
+		repartition_fields(p, &rs[i]);
+		if (repartition_schema(p, &rs[i], e))
+			return ST_ERR;
 	}
 	p->repartitions = rs;
 	return ST_OK;

@@ -85,7 +85,6 @@ static enum status decoder_open(struct task *t, struct error *e)
 	t->format = s->format;
 	if (t->stage->in) {
 		conf.schema = t->stage->in->schema;
-		conf.schemas = NULL;
 		conf.value_bytes_max = UINT32_MAX;
 		t->wanted = xmalloc(conf.schema->nfields);
 		memset(t->wanted, 1, conf.schema->nfields);
