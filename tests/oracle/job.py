@@ -35,6 +35,8 @@ class Dead(Exception):
 
 def ranged(low, high):
     def decode(value, name):
+        if type(value) is float and value.is_integer():
+            value = int(value)          # 6.0 and 6e0 are the int 6
         if type(value) is not int:
             raise Dead("type", name)
         if not low <= value <= high:
