@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 
 def create(brokers, topic, partitions):
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 3})
     try:
         # The example's clicks are older than Kafka's usual week of retention, by their own time stamps.
         admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1,
@@ -45,7 +45,7 @@ def main():
     args = parser.parse_args()
 
     create(args.brokers, args.topic, args.partitions)
-    producer = Producer({"bootstrap.servers": args.brokers, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": args.brokers, "enable.idempotence": True, "log_level": 3})
     failed, sent = [], 0
     with open(args.file, encoding="utf-8") as file:
         for line in file:
