@@ -129,7 +129,7 @@ static const char *value_check(const struct option *opt, const char *text, int64
 	case OPT_CHOICE:
 		return choice_has(opt->value, text) ? NULL : opt->value;
 	default:
-		return *text ? NULL : "a value that is not empty";
+		return *text ? NULL : "";
 	}
 }
 
@@ -154,7 +154,7 @@ enum status option_set(struct options *o, struct option_value *v, const char *te
 {
 	int64_t number = 0;
 	const char *want = value_check(v->option, text, &number);
-	if (want && v->option->type == OPT_SECRET)
+	if (want && (v->option->type == OPT_SECRET || v->option->type == OPT_TEXT))
 		return error_set(e, ERR_USER, 0, "%s: it is empty", where);
 	if (want)
 		return error_set(e, ERR_USER, 0, "%s: '%s' is not %s%s", where, text,

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/cli.h"
@@ -56,6 +57,18 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 	return ST_OK;
 }
 
+/* Where others find the server: a wildcard address means nothing to them. */
+static const char *advertised(struct cli *c, const char *address)
+{
+	char host[256];
+	const char *port = strrchr(address, ':');
+	bool any = !strncmp(address, "0.0.0.0:", 8) || !strncmp(address, "[::]:", 5);
+	if (!any || gethostname(host, sizeof host))
+		return address;
+	host[sizeof host - 1] = 0;
+	return arena_printf(&c->options.arena, "%s%s", host, port);
+}
+
 /* With the server up; returns when the node has stopped. */
 static enum status serve(
         struct cli *c, struct node *node, struct node_http *nh, struct error *e)
@@ -67,7 +80,7 @@ static enum status serve(
 	node_http_calls(nh, &calls);
 	if (http_open(&conf, &calls, &server, e))
 		return ST_ERR;
-	node_http_set(node, http_address(server));
+	node_http_set(node, advertised(c, http_address(server)));
 	LOG_INFO("node", "weir %s, node %s, http://%s/", c->version, node_id(node),
 	        http_address(server));
 	signal(SIGINT, on_signal);

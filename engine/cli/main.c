@@ -19,6 +19,8 @@
 #include "run/schemas.h"
 
 #define CLIENT_ID "weir"
+#define PREFIX_MAX 64
+#define BACKLOG_PART 32 /* of a node's memory: rows on their way to the online store */
 
 /* -- the outside world -- */
 
@@ -76,6 +78,9 @@ enum status cli_online(struct cli *c, struct error *e)
 	struct redis_conf conf = {.address = options_text(&c->options, "redis"),
 	        .password = options_text(&c->options, "redis-password"),
 	        .prefix = options_text(&c->options, "prefix")};
+	if (c->command->node)
+		conf.backlog_bytes_max =
+		        (uint64_t)options_number(&c->options, "memory") / BACKLOG_PART;
 	if (!conf.password && file && !(conf.password = first_line(c, file, e)))
 		return ST_ERR;
 	if (redis_open(&conf, &c->online, e))
@@ -105,8 +110,8 @@ static enum status schema_by_fingerprint(
 	return s->by_fingerprint(s->arg, fp, out, e);
 }
 
-static enum status schema_add(void *arg, const char *subject, struct slice schema_json,
-        uint32_t *id, struct error *e)
+static enum status schema_add(
+        void *arg, const char *subject, struct slice schema_json, uint32_t *id, struct error *e)
 {
 	return registry_register(((struct cli *)arg)->registry, subject, schema_json, id, e);
 }
@@ -230,6 +235,28 @@ static void log_level(const struct cli *c)
 			log_level_set((enum log_level)i);
 }
 
+/* Needed before the environment is looked at as a whole. */
+static const char *node_file(const struct cli *c)
+{
+	const char *given = options_text(&c->options, "config"), *env = getenv("WEIR_CONFIG");
+	return given ? given : env && *env ? env : NULL;
+}
+
+/* It becomes part of topics' names. */
+static enum status prefix_check(const struct cli *c, struct error *e)
+{
+	const char *p = options_text(&c->options, "prefix");
+	size_t n =
+	        strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	if (!p[n] && n <= PREFIX_MAX)
+		return ST_OK;
+	return error_set(e, ERR_USER, 0,
+	        "the prefix '%s' cannot begin a topic's name: letters, digits, '.', '_' and "
+	        "'-', at "
+	        "most %d",
+	        p, PREFIX_MAX);
+}
+
 static enum answer options_take(struct cli *c, int argc, char **argv)
 {
 	const struct command *cmd = c->command;
@@ -237,7 +264,7 @@ static enum answer options_take(struct cli *c, int argc, char **argv)
 	struct error e = {0};
 	options_init(&c->options, tables, 2);
 	if (options_command_line(&c->options, argc, argv, &e) ||
-	        options_complete(&c->options, options_text(&c->options, "config"), &e))
+	        options_complete(&c->options, node_file(c), &e) || prefix_check(c, &e))
 		return usage(c, &e);
 	if (c->options.nargs < cmd->args_min || c->options.nargs > cmd->args_max) {
 		cli_say(c, "%s",

@@ -11,14 +11,16 @@ const struct option common_options[] = {
                         "redis://user@host:port/db."},
         {"redis-password", OPT_SECRET, .value = "SECRET", .help = "Redis's password."},
         {"redis-password-file", OPT_TEXT, .value = "FILE",
-                .help = "A file whose first line is Redis's password."},
+                .help = "A file whose first line is Redis's password. WEIR_REDIS_PASSWORD "
+                        "may hold it instead."},
         {"registry", OPT_TEXT, .value = "URL",
                 .help = "A schema registry with Confluent's API. Without one, rows are Avro "
                         "single objects."},
         {"registry-auth", OPT_SECRET, .value = "USER:PASSWORD",
                 .help = "The registry's user and password."},
         {"registry-auth-file", OPT_TEXT, .value = "FILE",
-                .help = "A file whose first line is the registry's user:password."},
+                .help = "A file whose first line is the registry's user:password. "
+                        "WEIR_REGISTRY_AUTH may hold it instead."},
         {"kafka-config", OPT_TEXT, .value = "FILE",
                 .help = "librdkafka properties, name=value lines, for security and tuning; "
                         "${env:NAME} and ${file:PATH} stand for secrets."},

@@ -61,7 +61,8 @@ enum answer cli_fail(const struct cli *c, const struct error *e)
 
 void cli_print(const struct buf *b)
 {
-	fwrite(b->p, 1, b->len, stdout);
+	if (b->len)
+		fwrite(b->p, 1, b->len, stdout);
 }
 
 void cli_diagnostics(const struct cli *c, const struct diagnostics *d)

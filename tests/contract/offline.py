@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be checked without a server: commands, options, exit statuses, check, try, test."""
+import http.client
 import json
 import os
 import re
+import subprocess
 
-from weir import BIN, DONE, NO, OUTSIDE, ROOT, TMP, USAGE, clean_env, exits, job_file, weir, write
+from weir import (BIN, DONE, NO, OUTSIDE, ROOT, TMP, USAGE, await_, clean_env, exits, job_file,
+                  weir, write)
 
 COMMANDS = {"check", "try", "test", "engine", "run", "deploy", "list", "status", "pause", "resume",
             "remove", "export", "train", "baseline", "drift", "get", "explain", "verify",
@@ -135,6 +138,41 @@ def test_options_from_the_environment_and_the_node_file():
     r = exits(USAGE, "list", "--config", folder + "/bad.yaml")
     assert "bad.yaml:2" in r.stderr and "did you mean brokers?" in r.stderr
     exits(USAGE, "list", "--config", "/no/such/file")
+
+
+def test_prefix_that_cannot_begin_a_name():
+    for bad in "a b", "a/b", "", "x" * 65:
+        exits(USAGE, "list", "--brokers", "127.0.0.1:1", "--prefix", bad)
+
+
+def test_node_file_from_the_environment():
+    path = write("elsewhere.yaml", "brokers: 127.0.0.1:3\n")
+    assert "127.0.0.1:3" in exits(OUTSIDE, "list", env=clean_env(WEIR_CONFIG=path)).stderr
+
+
+def test_node_without_a_broker_waits_and_is_not_ready():
+    log = os.path.join(TMP, "lonely.log")
+    p = subprocess.Popen([BIN, "engine", "--brokers", "127.0.0.1:1", "--http", "127.0.0.1:0",
+                          "--state", TMP + "/lonely"], env=clean_env(), stderr=open(log, "w"))
+    try:
+        address = await_(lambda: re.search(r"http://(\S+:\d+)/", open(log).read())).group(1)
+        c = http.client.HTTPConnection(address, timeout=20)
+        c.request("GET", "/healthz")
+        r = c.getresponse()
+        assert r.status == 200
+        r.read()
+
+        def refused():
+            c.request("GET", "/readyz")
+            r = c.getresponse()
+            text = r.read().decode()
+            return r.status == 503 and "127.0.0.1:1" in text
+        await_(refused)
+        assert p.poll() is None
+        p.terminate()
+        assert p.wait(30) == DONE
+    finally:
+        p.kill()
 
 
 def test_errors_have_no_colour_off_a_terminal():

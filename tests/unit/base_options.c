@@ -120,7 +120,7 @@ static const struct {
         {"--commit-interval 5",
                 "--commit-interval: '5' is not a duration such as 100ms, 90s or 5m", NULL},
         {"--brokers a --brokers b", "--brokers is given twice", NULL},
-        {"--brokers=", "--brokers: '' is not a value that is not empty", NULL},
+        {"--brokers=", "--brokers: it is empty", NULL},
         {"--static-member=maybe", "--static-member: 'maybe' is not true or false", NULL},
         {"--pass hunter2",
                 "--pass: a secret on the command line can be seen by every user of the "
@@ -147,7 +147,7 @@ static const struct {
         {"brokers: a\nbroker: b\n", ":2: there is no setting 'broker'"},
         {"limit: 3\n", ":1: there is no setting 'limit'"},
         {"brokers: a\nbrokers: b\n", ":2: 'brokers' is set twice"},
-        {"brokers:\n  - a\n", ":1: brokers: '' is not a value that is not empty"},
+        {"brokers:\n  - a\n", ":1: brokers: it is empty"},
         {"brokers: [a, b]\n", ":1: a line is 'key: value', nothing nested"},
         {"a: {b: c}\n", ":1: a line is 'key: value', nothing nested"},
         {" brokers: a\n", ":1: a line is 'key: value', nothing nested"},
