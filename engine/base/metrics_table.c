@@ -47,8 +47,6 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 GAUGE("weir_memory_used_bytes", 0, "bytes", "Resident memory of the node."),
         [METRIC_BROKER_UP] = GAUGE("weir_broker_up", 0, "",
                 "1 while a Kafka broker answers, 0 while it is being retried."),
-        [METRIC_BROKER_ERRORS] = COUNTER(
-                "weir_broker_errors_total", 0, "Calls to Kafka that failed and were retried."),
         [METRIC_SERIES] = GAUGE("weir_metric_series", 0, "", "Series shown on this page."),
         [METRIC_SERIES_REFUSED] = COUNTER("weir_metric_series_refused_total", 0,
                 "Series not made because the limit of 50000 was reached."),
@@ -69,10 +67,9 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "Records older than stream time - lateness; they went to the late topic."),
         [METRIC_DEAD] = COUNTER("weir_dead_letters_total", JOB_REASON,
                 "Records that went to the dead-letter topic, by reason."),
-        [METRIC_MISPLACED] = COUNTER("weir_misplaced_keys_total", JOB_TASK,
-                "Records of an entity that was first seen in another partition of a source "
-                "that names "
-                "it as its key."),
+        [METRIC_MISPLACED] = COUNTER("weir_misplaced_keys_total", JOB_VIEW,
+                "Entities found in two partitions of a source that names its key, among one "
+                "in 16 that are looked at."),
         [METRIC_LAG] = GAUGE("weir_lag_records", JOB_TASK, "",
                 "Records between the next input offset and the end of the task's partitions."),
         [METRIC_STREAM_TIME] = GAUGE("weir_stream_time_seconds", JOB_TASK, "seconds",
@@ -80,9 +77,9 @@ const struct metric_family metric_families[METRIC_COUNT] = {
         [METRIC_WATERMARK] = GAUGE("weir_watermark_seconds", JOB_TASK, "seconds",
                 "The task's watermark, since the epoch."),
         [METRIC_PAUSED_PARTITIONS] = GAUGE("weir_paused_partitions", JOB, "",
-                "Input partitions not fetched now because a queue behind them is full."),
+                "Input partitions not fetched now, because a schema cannot be had."),
         [METRIC_LIMIT_HITS] = COUNTER("weir_limit_hits_total", JOB_REASON,
-                "Times a named limit was reached, by the limit."),
+                "Times a named limit was reached: overlay (an epoch ended early for its size)."),
 
         [METRIC_ROWS] = COUNTER("weir_rows_total", JOB_VIEW,
                 "Rows written to the view's offline topic, expiry rows too."),
@@ -108,10 +105,9 @@ const struct metric_family metric_families[METRIC_COUNT] = {
         [METRIC_DECODE_TIME] = SPENT(
                 "weir_decode_seconds_total", JOB, "Time spent decoding records into columns."),
         [METRIC_PROCESS_TIME] = SPENT("weir_process_seconds_total", JOB,
-                "Time spent filtering, aggregating and expiring."),
+                "Time spent aggregating, expiring and encoding rows."),
         [METRIC_OUTPUT_TIME] = SPENT("weir_output_seconds_total", JOB,
-                "Time spent encoding and handing over rows, changelog and repartition "
-                "records."),
+                "Time spent ending epochs: changelog, flush, commit."),
 
         [METRIC_EPOCHS] = COUNTER("weir_epochs_total", JOB, "Epochs committed."),
         [METRIC_EPOCHS_ABORTED] = COUNTER(
@@ -128,10 +124,10 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "State rows of the task: one per view and entity."),
         [METRIC_STATE_BYTES] = GAUGE("weir_state_bytes", JOB_TASK, "bytes",
                 "State of the task on disk and in memory."),
-        [METRIC_STATE_HITS] =
-                COUNTER("weir_state_hits_total", JOB, "State rows found in memory."),
+        [METRIC_STATE_LOOKUPS] =
+                COUNTER("weir_state_lookups_total", JOB, "State rows looked for."),
         [METRIC_STATE_MISSES] = COUNTER(
-                "weir_state_misses_total", JOB, "State rows read from the store, or new."),
+                "weir_state_misses_total", JOB, "State rows that were not in memory: read from the store, or new."),
         [METRIC_FLUSH_TIME] = {.name = "weir_flush_seconds",
                 .labels = JOB,
                 LATENCY,
@@ -142,6 +138,8 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "Changelog records still to be applied; 0 when the task is restored."),
         [METRIC_TASK_ERRORS] = COUNTER("weir_task_errors_total", JOB_REASON,
                 "Errors of tasks, by class: retriable, abort, unknown, fatal."),
+        [METRIC_RETRIES] = COUNTER("weir_retries_total", JOB,
+                "Epochs and calls to Kafka that failed and were tried again."),
 
         [METRIC_ONLINE_UP] =
                 GAUGE("weir_online_up", 0, "", "1 while the online store answers."),

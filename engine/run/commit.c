@@ -33,7 +33,7 @@ enum status commit_ready(struct worker *w, struct error *e)
 	return log->producer_init(w->session, e);
 }
 
-bool commit_is_due(const struct worker *w)
+bool commit_is_due(struct worker *w)
 {
 	if (!w->commit.dirty)
 		return false;
@@ -44,7 +44,10 @@ bool commit_is_due(const struct worker *w)
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->table)
 			live += table_live_bytes(w->tasks[i]->table);
-	return live > w->conf.memory_bytes / OVERLAY_SHARE;
+	if (live <= w->conf.memory_bytes / OVERLAY_SHARE)
+		return false;
+	w->spent.early_epochs++;
+	return true;
 }
 
 struct changelog {

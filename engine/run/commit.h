@@ -25,7 +25,7 @@ struct commit {
 /* Makes sure there is a usable producer: none that saw an ambiguous call (I5). */
 enum status commit_ready(struct worker *w, struct error *e);
 /* The epoch is old enough, or its overlay has reached its share of memory. */
-bool commit_is_due(const struct worker *w);
+bool commit_is_due(struct worker *w);
 /* Ends the epoch. On failure everything has been put right (rewound, or taken over again) and
  * the error says why. */
 enum status commit_epoch(struct worker *w, struct error *e);

@@ -33,7 +33,17 @@ struct rate {
 /* Per second; 0 when first called. at_ms: of a clock that never goes back. */
 double rate_take(struct rate *r, int64_t at_ms, uint64_t total);
 
-enum task_count { TASK_RECORDS, TASK_LATE, TASK_DEAD, TASK_RESTORED, TASK_LOADS, TASK_COUNTS };
+enum task_count {
+	TASK_RECORDS,
+	TASK_BYTES,
+	TASK_LATE,
+	TASK_DEAD,
+	TASK_RESTORED,
+	TASK_LOOKUPS,
+	TASK_LOADS,
+	TASK_REPAIRS,
+	TASK_COUNTS
+};
 struct task_seen {
 	bool here;
 	char owner[64];
@@ -43,6 +53,7 @@ struct task_seen {
 	double records_per_s, late_per_s, dead_per_s;
 	char error[400];
 	int64_t error_ms;
+	uint64_t flushes;
 };
 struct stage_seen {
 	struct task_seen *tasks; /* by partition */
@@ -57,6 +68,7 @@ enum view_count {
 	VIEW_OVERFLOWS,
 	VIEW_FAILED_CASTS,
 	VIEW_CAPPED,
+	VIEW_MISPLACED,
 	VIEW_COUNTS
 };
 struct view_seen { /* since the node started */
@@ -73,6 +85,13 @@ enum worker_count {
 	WORKER_EPOCHS,
 	WORKER_ABORTS,
 	WORKER_UNKNOWNS,
+	WORKER_POLL,
+	WORKER_DECODE,
+	WORKER_PROCESS,
+	WORKER_OUTPUT,
+	WORKER_REBALANCES,
+	WORKER_RETRIES,
+	WORKER_EARLY,
 	WORKER_COUNTS
 };
 struct worker_seen {

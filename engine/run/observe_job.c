@@ -90,7 +90,8 @@ static void input_show(const struct stage *st, const struct task_report *r, stru
 	        .offset = placed ? r->next_offset : -1,
 	        .end = r->end,
 	        .stream_time_ms = r->stream_time,
-	        .idle = r->idle_time != MARKER_NO_TIME && r->idle_time > r->stream_time};
+	        .idle = r->idle_time != MARKER_NO_TIME && r->idle_time > r->stream_time,
+	        .paused = r->held};
 }
 
 static void task_show(const struct job_view *v, const struct worker_report *w,
@@ -103,6 +104,7 @@ static void task_show(const struct job_view *v, const struct worker_report *w,
 	t->waits_for = waits_for(w, r, now_ms, a);
 	input_show(st, r, a, t);
 	t->records_per_s = seen ? seen->records_per_s : 0;
+	t->waits_for = r->held ? "a writer schema that cannot be had now" : NULL;
 	t->lag_records = lag_of(st, t->inputs);
 	t->stream_time_ms = r->stream_time;
 	t->watermark_ms = watermark_of(v, st, r);

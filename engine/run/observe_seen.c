@@ -182,12 +182,22 @@ static void task_counts_take(struct task_seen *t, const struct task_report *r,
         struct metrics *m, struct metric_labels task, struct metric_labels job)
 {
 	count(m, METRIC_RECORDS, task, tally_take(&t->counts[TASK_RECORDS], r->records));
+	count(m, METRIC_INPUT_BYTES, task, tally_take(&t->counts[TASK_BYTES], r->bytes));
 	count(m, METRIC_LATE, task, tally_take(&t->counts[TASK_LATE], r->late));
 	tally_take(&t->counts[TASK_DEAD], r->dead); /* shown by reason, from the worker's */
 	count(m, METRIC_RESTORED_ROWS, task,
 	        tally_take_restarting(&t->counts[TASK_RESTORED], (uint64_t)r->restore.rows));
+	count(m, METRIC_STATE_LOOKUPS, job,
+	        tally_take_restarting(&t->counts[TASK_LOOKUPS], r->table.lookups));
 	count(m, METRIC_STATE_MISSES, job,
 	        tally_take_restarting(&t->counts[TASK_LOADS], r->table.loads));
+	count(m, METRIC_ONLINE_REPAIRS, task,
+	        tally_take_restarting(&t->counts[TASK_REPAIRS], r->repairs));
+	/* The newest flush of each report: they are seconds apart. */
+	if (r->table.flushes > t->flushes)
+		metric_observe(metrics_get(m, METRIC_FLUSH_TIME, job),
+		        (uint64_t)r->table.flush_ns_last);
+	t->flushes = r->table.flushes;
 }
 
 static void task_take(struct job_seen *j, const struct job_view *v,
@@ -223,6 +233,7 @@ static void view_counts_of(const struct op_counts *c, uint64_t out[VIEW_COUNTS])
 	out[VIEW_OVERFLOWS] = c->program.overflow + c->agg.overflow;
 	out[VIEW_FAILED_CASTS] = c->program.failed_cast;
 	out[VIEW_CAPPED] = c->agg.capped;
+	out[VIEW_MISPLACED] = c->misplaced;
 }
 
 static void views_take(struct job_seen *j, struct worker_seen *w, const struct worker_report *r,
@@ -234,7 +245,8 @@ static void views_take(struct job_seen *j, struct worker_seen *w, const struct w
 	        [VIEW_NOT_FINITE] = METRIC_NOT_FINITE,
 	        [VIEW_OVERFLOWS] = METRIC_OVERFLOWS,
 	        [VIEW_FAILED_CASTS] = METRIC_FAILED_CASTS,
-	        [VIEW_CAPPED] = METRIC_CAPPED};
+	        [VIEW_CAPPED] = METRIC_CAPPED,
+	        [VIEW_MISPLACED] = METRIC_MISPLACED};
 	for (uint32_t i = 0; i < j->nviews; i++) {
 		struct view_seen *v = &j->views[i];
 		const struct op_counts *c = &r->views[i].counts;
@@ -296,6 +308,29 @@ static void worker_restart(struct job_seen *j, struct worker_seen *w, const char
 				tallies_restart(j->stages[s].tasks[p].counts, TASK_COUNTS);
 }
 
+static void spent_take(struct job_seen *j, struct worker_seen *w, const struct worker_report *r,
+        struct metrics *m)
+{
+	const struct {
+		enum metric_id id;
+		enum worker_count at;
+		uint64_t now;
+	} all[] = {
+	        {METRIC_POLL_TIME, WORKER_POLL, r->poll_ns},
+	        {METRIC_DECODE_TIME, WORKER_DECODE, r->decode_ns},
+	        {METRIC_PROCESS_TIME, WORKER_PROCESS, r->process_ns},
+	        {METRIC_OUTPUT_TIME, WORKER_OUTPUT, r->output_ns},
+	        {METRIC_REBALANCES, WORKER_REBALANCES, r->rebalances},
+	        {METRIC_RETRIES, WORKER_RETRIES, r->retries},
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		count(m, all[i].id, (struct metric_labels){.job = j->name},
+		        tally_take(&w->counts[all[i].at], all[i].now));
+	count(m, METRIC_LIMIT_HITS,
+	        (struct metric_labels){.job = j->name, .reason = "overlay"},
+	        tally_take(&w->counts[WORKER_EARLY], r->early_epochs));
+}
+
 static void worker_take(struct job_seen *j, struct worker_seen *w,
         const struct worker_report *r, struct metrics *m)
 {
@@ -313,6 +348,7 @@ static void worker_take(struct job_seen *j, struct worker_seen *w,
 	count(m, METRIC_TASK_ERRORS,
 	        (struct metric_labels){.job = j->name, .reason = "unknown"},
 	        tally_take(&w->counts[WORKER_UNKNOWNS], r->unknowns));
+	spent_take(j, w, r, m);
 	bad_take(j, w, r, m);
 	views_take(j, w, r, m);
 	commit_take(j, w, r, m);

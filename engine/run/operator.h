@@ -9,6 +9,7 @@
 #define WEIR_RUN_OPERATOR_H
 
 #include "data/batch.h"
+#include "run/key_sample.h"
 #include "run/log.h"
 #include "run/online.h"
 #include "run/plan.h"
@@ -28,6 +29,7 @@ struct op_counts {
 	uint64_t null_entity;  /* records without an entity */
 	uint64_t not_finite;   /* NaN or infinite arguments taken as null */
 	uint64_t forgotten;    /* entities dropped */
+	uint64_t misplaced;    /* new entities that another partition has too (sampled) */
 	int64_t newest_event_time, newest_known_at; /* of rows out; INT64_MIN: none yet */
 	struct program_counts program;
 	struct agg_counts agg;
@@ -44,6 +46,7 @@ struct op_conf {
 	struct table *table;      /* window; set before the first batch */
 	uint32_t space;
 	uint32_t schema_id;       /* registry id of its rows; 0: single-object framing */
+	struct key_sample *keys;  /* NULL: entities are not keyed like the topic */
 	bool online;              /* remember each entity's last row of the epoch */
 };
 

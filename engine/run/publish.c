@@ -230,6 +230,7 @@ static void repair_start(struct task *t, enum publish_state how)
 		return;
 	}
 	p->state = how;
+	t->repairs += how != PUBLISH_FINISH;
 	if (how != PUBLISH_FINISH)
 		LOG_INFO("publish", "%s: the online store %s: writing it again from %s", t->name,
 			how == PUBLISH_TAIL ? "is behind" : "has no record of this task",

@@ -15,6 +15,7 @@ static void counts_add(struct op_counts *to, const struct op_counts *c)
 	to->null_entity += c->null_entity;
 	to->not_finite += c->not_finite;
 	to->forgotten += c->forgotten;
+	to->misplaced += c->misplaced;
 	to->program.overflow += c->program.overflow;
 	to->program.failed_cast += c->program.failed_cast;
 	to->agg.overflow += c->agg.overflow;
@@ -68,7 +69,8 @@ static void task_fill(struct worker *w, const struct task *t, struct task_report
 		.stream_time = t->stream_time, .idle_time = t->idle_time,
 		.source_stream_time = t->newest_stream_of_source, .epoch = t->marker.epoch,
 		.last_commit_ms = t->last_commit_ms,
-		.last_commit_took_ms = t->last_commit_took_ms, .records = t->counts.records};
+		.last_commit_took_ms = t->last_commit_took_ms, .records = t->counts.records,
+		.bytes = t->counts.bytes, .held = t->held_until_ns != 0, .repairs = t->repairs};
 	r->late = t->counts.bad[BAD_LATE];
 	for (int b = 0; b < BAD_COUNT; b++)
 		r->dead += b == BAD_LATE ? 0 : t->counts.bad[b];
@@ -117,6 +119,13 @@ struct worker_report *report_make(struct worker *w)
 	r->aborts = w->commit.aborts;
 	r->unknowns = w->commit.unknowns;
 	r->commit_took_ns_max = w->commit.took_ns_max;
+	r->poll_ns = w->spent.poll_ns;
+	r->decode_ns = w->spent.decode_ns;
+	r->process_ns = w->spent.process_ns;
+	r->output_ns = w->spent.output_ns;
+	r->rebalances = w->spent.rebalances;
+	r->retries = w->spent.retries;
+	r->early_epochs = w->spent.early_epochs;
 	r->last_error_ms = w->last_error_ms;
 	snprintf(r->last_error, sizeof r->last_error, "%s",
 		w->last_error.class ? w->last_error.msg : "");

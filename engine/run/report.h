@@ -22,6 +22,9 @@ struct task_report {
 	int64_t epoch, last_commit_ms;
 	double last_commit_took_ms;
 	uint64_t records;         /* by this owner */
+	uint64_t bytes;
+	bool held;                /* its input is paused */
+	uint64_t repairs;         /* of its online rows */
 	uint64_t late, dead;      /* of them */
 	struct table_stats table;
 	struct takeover_progress restore;
@@ -49,6 +52,7 @@ struct worker_report {
 	uint64_t records, bad[BAD_COUNT];
 	uint64_t epochs, aborts, unknowns;
 	int64_t commit_took_ns_max;
+	uint64_t poll_ns, decode_ns, process_ns, output_ns, rebalances, retries, early_epochs;
 	struct dead_report *dead;
 	uint32_t ndead;
 	char last_error[400];

@@ -33,6 +33,9 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.view = view, .topic = w->conf.log->topic(w->session, vp->topic),
 		.output = {w, output_append}, .space = t->nops,
+		.keys = task_source(t)->key_field >= 0 && !t->stage->in && t->stage->partitions > 1
+				? w->keys
+				: NULL,
 		.schema_id = w->conf.schema_ids ? w->conf.schema_ids[view] : 0,
 		.online = w->conf.online_ops != NULL};
 	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
@@ -332,13 +335,18 @@ static enum status batch_process(struct task *t, const struct log_record *r, uin
 	struct arena *a = &t->worker->batch;
 	arena_reset(a);
 	struct slice *values = arena_alloc(a, n * sizeof *values);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		values[i] = r[i].has_value ? r[i].value : (struct slice){NULL, 0};
+		t->counts.bytes += r[i].key.len + r[i].value.len;
+	}
 	const struct schema *s = task_source(t)->schema;
 	const struct schema *in = t->stage->in ? t->stage->in->schema : s;
 	struct column *decoded = arena_calloc(a, in->nfields, sizeof *decoded);
 	struct bad_record *bad = arena_calloc(a, n, sizeof *bad);
-	if (t->format->decode(t->decoder, values, n, decoded, bad, a, e)) {
+	int64_t from = clock_mono_ns(t->worker->conf.clock);
+	enum status st = t->format->decode(t->decoder, values, n, decoded, bad, a, e);
+	t->worker->spent.decode_ns += (uint64_t)(clock_mono_ns(t->worker->conf.clock) - from);
+	if (st) {
 		/* Nothing of the batch was taken: only this input has to wait. */
 		if (e->class == ERR_RETRIABLE)
 			t->held_until_ns = clock_mono_ns(t->worker->conf.clock) + HOLD_NS;

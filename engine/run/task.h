@@ -28,6 +28,7 @@ enum phase {
 
 struct task_counts {
 	uint64_t records; /* taken in, bad and late ones too */
+	uint64_t bytes;   /* of their keys and values */
 	uint64_t bad[BAD_COUNT];
 };
 
@@ -83,6 +84,7 @@ struct task {
 	struct publish *publish;   /* the online store's side */
 	int64_t last_commit_ms;
 	double last_commit_took_ms;
+	uint64_t repairs; /* of its online rows, begun */
 	int64_t trimmed; /* repartition stage: the input is deleted up to here */
 };
 

@@ -55,6 +55,7 @@ static const struct stage *stage_of(struct worker *w, uint32_t topic)
 static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 {
 	struct worker *w = arg;
+	w->spent.rebalances++;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct stage *st = stage_of(w, parts[i].topic);
 		struct error e;
@@ -93,6 +94,7 @@ static void on_revoked(void *arg, const struct log_position *parts, uint32_t n, 
 {
 	struct worker *w = arg;
 	struct error e;
+	w->spent.rebalances++;
 	if (w->commit.dirty || w->commit.begun) {
 		if (lost)
 			commit_abandon(w);
@@ -137,6 +139,7 @@ static void retry_later(struct worker *w, const struct error *e)
 	if (pause > RETRY_MAX_NS)
 		pause = RETRY_MAX_NS;
 	w->failures++;
+	w->spent.retries++;
 	w->retry_at_ns = clock_mono_ns(w->conf.clock) + pause;
 	error_note(w, e);
 	LOG_WARN("worker", "%s; trying again in %lld ms", e->msg, (long long)(pause / 1000000));
@@ -211,7 +214,7 @@ static bool takeovers_step(struct worker *w)
 	return going;
 }
 
-static bool process(struct worker *w, uint32_t n)
+static bool process_runs(struct worker *w, uint32_t n)
 {
 	for (uint32_t i = 0; i < n;) {
 		uint32_t from = i;
@@ -238,6 +241,16 @@ static bool process(struct worker *w, uint32_t n)
 		task_hold(w, t, &e);
 	}
 	return true;
+}
+
+static bool process(struct worker *w, uint32_t n)
+{
+	uint64_t decoding = w->spent.decode_ns;
+	int64_t from = clock_mono_ns(w->conf.clock);
+	bool ok = process_runs(w, n);
+	w->spent.process_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from) -
+			       (w->spent.decode_ns - decoding);
+	return ok;
 }
 
 static void idle(struct worker *w, bool *busy)
@@ -327,12 +340,24 @@ static int poll_timeout(const struct worker *w, int timeout_ms, bool taking_over
 static enum status commit_try(struct worker *w)
 {
 	struct error e;
-	if (commit_epoch(w, &e)) {
+	int64_t from = clock_mono_ns(w->conf.clock);
+	enum status st = commit_epoch(w, &e);
+	w->spent.output_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
+	if (st) {
 		retry_later(w, &e);
 		return ST_ERR;
 	}
 	w->failures = 0;
 	return ST_OK;
+}
+
+static enum status poll_timed(struct worker *w, int timeout_ms, uint32_t *n, struct error *e)
+{
+	int64_t from = clock_mono_ns(w->conf.clock);
+	enum status st =
+		w->conf.log->poll(w->session, timeout_ms, w->records, POLL_RECORDS_MAX, n, e);
+	w->spent.poll_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
+	return st;
 }
 
 enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct error *e)
@@ -350,8 +375,7 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 	}
 	holds_end(w);
 	bool taking_over = !waiting && takeovers_step(w);
-	if (w->conf.log->poll(w->session, waiting ? 50 : poll_timeout(w, timeout_ms, taking_over),
-		    w->records, POLL_RECORDS_MAX, &n, e)) {
+	if (poll_timed(w, waiting ? 50 : poll_timeout(w, timeout_ms, taking_over), &n, e)) {
 		if (e->class == ERR_FATAL)
 			return ST_ERR;
 		retry_later(w, e);
@@ -388,6 +412,7 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 	struct worker *w = xcalloc(1, sizeof *w);
 	w->conf = *conf;
 	w->records = xmalloc(POLL_RECORDS_MAX * sizeof *w->records);
+	w->keys = xcalloc(1, sizeof *w->keys);
 	snprintf(w->transactional_id, sizeof w->transactional_id, "%s.%s.%u", conf->plan->group,
 		conf->node, conf->number);
 	snprintf(w->client_id, sizeof w->client_id, "%s.%u@%s", conf->node, conf->number,
@@ -425,6 +450,7 @@ void worker_close(struct worker *w)
 		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition);
 	free(w->gone.views);
 	free(w->tasks);
+	free(w->keys);
 	free(w->records);
 	arena_release(&w->batch);
 	free(w);

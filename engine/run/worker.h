@@ -39,6 +39,12 @@ struct worker_conf {
 	const atomic_bool *stop;
 };
 
+/* Where a worker's time goes, and what it met. */
+struct spent {
+	uint64_t poll_ns, decode_ns, process_ns, output_ns;
+	uint64_t rebalances, retries, early_epochs;
+};
+
 struct worker {
 	struct worker_conf conf;
 	struct log_session *session;
@@ -48,6 +54,8 @@ struct worker {
 	struct commit commit;
 	struct arena batch;      /* of the batch under way */
 	struct log_record *records;
+	struct key_sample *keys;
+	struct spent spent;
 	uint32_t late_topic, dead_topic; /* session's numbers */
 	int64_t retry_at_ns;     /* after an aborted epoch: not before */
 	uint32_t failures;       /* in a row */

@@ -149,6 +149,7 @@ enum status flush_collect(struct table *t, bool wait, struct error *e)
 	}
 	thaw(f);
 	int64_t took = clock_mono_ns(t->conf.clock) - f->started_ns;
+	t->stats.flush_ns_last = took;
 	if (took > t->stats.flush_ns_max)
 		t->stats.flush_ns_max = took;
 	t->flush = NULL;

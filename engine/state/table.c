@@ -212,6 +212,7 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 	struct space *s = &t->spaces[space];
 	struct entry **missing = NULL;
 	uint32_t nmissing = 0;
+	t->stats.lookups += n;
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(&s->slots[hashes[i] & s->mask]);
 	for (uint32_t i = 0; i < n; i++) {

@@ -112,9 +112,9 @@ enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
 void table_budget_set(struct table *t, uint64_t memory_bytes);
 
 struct table_stats {
-	uint64_t entities_in_memory, bytes, dirty_bytes, flushes, flushed_rows, evicted, loads,
-		load_hits;
-	int64_t flush_ns_max;
+	uint64_t entities_in_memory, bytes, dirty_bytes, flushes, flushed_rows, evicted,
+		lookups, loads, load_hits;
+	int64_t flush_ns_max, flush_ns_last;
 };
 void table_stats(const struct table *t, struct table_stats *out);
 

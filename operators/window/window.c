@@ -236,8 +236,12 @@ static enum status take(struct op *op, const struct work *w, uint32_t k, struct 
 	if (fire_entity(op, en, w->stream_time[i], e))
 		return ST_ERR;
 	struct heap *h = entry_write(op->conf.table, en);
-	if (!h->len)
+	if (!h->len) {
 		row_init(&op->layout, h);
+		if (op->conf.keys && key_sample_new(op->conf.keys, op->conf.view, w->hashes[k],
+					     op->conf.partition))
+			op->counts.misplaced++;
+	}
 	event_fill(op, w, i, row_of(h)->arrivals);
 	struct row_event ev = {w->b->event_time[i], op->events, op->takes};
 	row_add(&op->layout, h, &ev, &op->counts.agg);
