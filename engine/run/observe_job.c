@@ -104,7 +104,8 @@ static void task_show(const struct job_view *v, const struct worker_report *w,
 	t->waits_for = waits_for(w, r, now_ms, a);
 	input_show(st, r, a, t);
 	t->records_per_s = seen ? seen->records_per_s : 0;
-	t->waits_for = r->held ? "a writer schema that cannot be had now" : NULL;
+	if (r->held)
+		t->waits_for = "a writer schema that cannot be had now";
 	t->lag_records = lag_of(st, t->inputs);
 	t->stream_time_ms = r->stream_time;
 	t->watermark_ms = watermark_of(v, st, r);
