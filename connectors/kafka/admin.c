@@ -253,56 +253,45 @@ enum status admin_delete_before(struct log_broker *b, const char *topic, int32_t
 
 // ---- groups ----
 
-static enum status offsets_found(struct log_broker *b, const char *group,
-        rd_kafka_event_t *answer, const char *const *names, struct log_position *pos,
-        uint32_t n, struct error *e)
+static enum status offsets_found(struct client *c, const char *group,
+        rd_kafka_topic_partition_list_t *list, struct log_position *pos, struct error *e)
 {
-	size_t groups;
-	const rd_kafka_group_result_t **g = rd_kafka_ListConsumerGroupOffsets_result_groups(
-	        rd_kafka_event_ListConsumerGroupOffsets_result(answer), &groups);
-	if (groups == 0)
-		return ST_OK;
-	const rd_kafka_error_t *error = rd_kafka_group_result_error(g[0]);
-	if (error)
-		return client_error(&b->admin, e, rd_kafka_error_code(error),
-		        rd_kafka_error_string(error), "offsets of group %s", group);
-	const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(g[0]);
-	for (uint32_t i = 0; i < n; i++) {
-		const rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(
-		        (rd_kafka_topic_partition_list_t *)list, names[i], pos[i].partition);
-		if (p && p->err)
-			return client_error(&b->admin, e, p->err, NULL,
-			        "offset of group %s in %s[%d]", group, names[i],
-			        pos[i].partition);
-		if (p && p->offset >= 0)
-			pos[i].offset = p->offset;
+	rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, KAFKA_ASK_MS);
+	if (err)
+		return client_error(
+		        c, e, err, NULL, "asking for the offsets of group %s", group);
+	for (int i = 0; i < list->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &list->elems[i];
+		if (p->err)
+			return client_error(c, e, p->err, NULL, "offset of group %s in %s[%d]",
+			        group, p->topic, p->partition);
+		pos[i].offset = p->offset >= 0 ? p->offset : LOG_OFFSET_NONE;
 	}
 	return ST_OK;
 }
 
+/* By a consumer named for the group that never joins it. ListConsumerGroupOffsets, made for
+ * this, dereferences NULL when a coordinator moves or loads (2.15.1, on a client without a
+ * group). */
 enum status admin_group_offsets(struct log_broker *b, const char *group,
         const char *const *names, struct log_position *pos, uint32_t n, struct error *e)
 {
-	struct ask a;
-	char what[300];
+	struct client c;
+	const char *settings[] = {"group.id", group, "enable.auto.commit", "false",
+	        "isolation.level", "read_uncommitted", NULL};
 	if (n == 0)
 		return ST_OK;
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
-	for (uint32_t i = 0; i < n; i++) {
-		pos[i].offset = LOG_OFFSET_NONE;
-		rd_kafka_topic_partition_list_add(list, names[i], pos[i].partition);
+	client_init(&c, b, NULL, "offsets of %s", group);
+	enum status st = client_open(&c, RD_KAFKA_CONSUMER, settings, NULL, e);
+	if (st == ST_OK) {
+		rd_kafka_topic_partition_list_t *list =
+		        rd_kafka_topic_partition_list_new((int)n);
+		for (uint32_t i = 0; i < n; i++)
+			rd_kafka_topic_partition_list_add(list, names[i], pos[i].partition);
+		st = offsets_found(&c, group, list, pos, e);
+		rd_kafka_topic_partition_list_destroy(list);
 	}
-	rd_kafka_ListConsumerGroupOffsets_t *req =
-	        rd_kafka_ListConsumerGroupOffsets_new(group, list);
-	rd_kafka_topic_partition_list_destroy(list);
-	ask_init(&a, b, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, KAFKA_ASK_MS);
-	rd_kafka_ListConsumerGroupOffsets(b->admin.rk, &req, 1, a.options, a.queue);
-	snprintf(what, sizeof what, "asking for the offsets of group %s", group);
-	enum status st = ask_wait(&a, b, what, e);
-	if (st == ST_OK)
-		st = offsets_found(b, group, a.answer, names, pos, n, e);
-	ask_release(&a);
-	rd_kafka_ListConsumerGroupOffsets_destroy(req);
+	client_close(&c);
 	return st;
 }
 

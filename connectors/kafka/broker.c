@@ -81,10 +81,13 @@ void broker_close(struct log_broker *b)
 
 // ---- offsets ----
 
+/* Or not known yet to the broker that was asked. */
 static bool leaderless(rd_kafka_resp_err_t err)
 {
 	return err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-	       err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	       err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+	       err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+	       err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
 enum status broker_bounds(struct log_broker *b, const char *topic, int32_t partition,

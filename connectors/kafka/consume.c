@@ -128,8 +128,8 @@ static void on_revoke(struct log_session *s, const struct log_position *pos, uin
 	}
 	rd_kafka_topic_partition_list_t *list = leaving(s);
 	check_assign(s, rd_kafka_incremental_unassign(rk(s), list), "unassigning");
-	if (list->cnt)
-		settle(s);
+	if (list->cnt && !s->closing)
+		settle(s); /* a closing member's main thread may not answer any more */
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -383,6 +383,7 @@ void consume_close(struct log_session *s)
 	if (s->queue)
 		rd_kafka_queue_destroy(s->queue);
 	s->queue = NULL;
+	s->closing = true;
 	if (rk(s))
 		rd_kafka_consumer_close(rk(s)); /* calls on_rebalance for what is owned */
 	revoke_rest(s);

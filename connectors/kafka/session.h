@@ -57,6 +57,7 @@ struct log_session {
 	const struct topic *last; /* of the message before */
 	uint64_t polls;           /* the present poll's number */
 	bool polling;             /* poll is not entered from its own callbacks */
+	bool closing;
 	bool lost;          /* seen before fetch() made librdkafka forget it; until revoked() */
 	bool failed, noted; /* pending: for ever, or for the next empty poll */
 	bool truncated;     /* pending is to name the partition */
