@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/test_compare.h"
 #include "cli/tried.h"
+#include "cli/wide_json.h"
 
 struct testing {
 	struct cli *c;
@@ -26,7 +27,7 @@ static void row_keep(void *arg, const struct try_row *r)
 	struct test_got *got = arg;
 	struct buf b = {0};
 	try_row_json(r, &b);
-	json_t *row = json_loadb((const char *)b.p, b.len, 0, NULL);
+	json_t *row = wide_json(buf_view(&b));
 	INVARIANT(row);
 	json_array_append_new(got->rows, row);
 	buf_release(&b);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/wide_json.h"
 #include "lang/civil.h"
 #include "lang/suggest.h"
 #include "lang/yaml.h"
@@ -51,7 +52,7 @@ static json_t *json_of(const struct yaml_node *n)
 {
 	struct buf b = {0};
 	yaml_json(&b, n);
-	json_t *j = json_loadb((const char *)b.p, b.len, JSON_DECODE_ANY, NULL);
+	json_t *j = wide_json(buf_view(&b));
 	buf_release(&b);
 	return j ? j : json_null();
 }
@@ -59,30 +60,43 @@ static json_t *json_of(const struct yaml_node *n)
 /* -- events -- */
 
 /* A time may be written in words: try wants milliseconds. */
-static void timestamp_fix(struct reading *r, const struct yaml_node *n, json_t *ev)
+static void timestamp_write(struct reading *r, const struct yaml_node *n, struct buf *out)
 {
-	const char *s = json_string_value(json_object_get(ev, "timestamp"));
 	int64_t micros;
-	if (!s)
-		return;
-	if (!civil_parse(slice_of(s), &micros))
-		fault(r, yaml_get(n, "timestamp"), NULL,
-		        "'%s' is no time: 2013-01-31T05:20:00Z is", s);
+	struct buf b = {0};
+	yaml_json(&b, n);
+	if (n->kind != YAML_SCALAR || !b.len || b.p[0] != '"')
+		buf_slice(out, buf_view(&b));
+	else if (civil_parse(n->text, &micros))
+		buf_printf(out, "%lld", (long long)(micros / 1000));
 	else
-		json_object_set_new(ev, "timestamp", json_integer(micros / 1000));
+		fault(r, n, NULL, "'%.*s' is no time: 2013-01-31T05:20:00Z is",
+		        (int)n->text.len, (const char *)n->text.p);
+	buf_release(&b);
 }
 
+/* Numbers go as they are written: 0.1 of a decimal column is not 0.10000000000000001. */
 static void event_write(struct reading *r, const struct yaml_node *n)
 {
+	struct buf line = {0};
 	if (n->kind != YAML_MAP) {
 		fault(r, n, NULL, "an event is a map {source, timestamp, key, value, ...}");
 		return;
 	}
-	json_t *ev = json_of(n);
-	timestamp_fix(r, n, ev);
-	json_dumpf(ev, r->t->events, JSON_COMPACT | JSON_REAL_PRECISION(17));
-	fputc('\n', r->t->events);
-	json_decref(ev);
+	buf_byte(&line, '{');
+	for (uint32_t i = 0; i < n->n; i++) {
+		if (i)
+			buf_byte(&line, ',');
+		buf_json(&line, n->keys[i]->text);
+		buf_byte(&line, ':');
+		if (is(n->keys[i], "timestamp"))
+			timestamp_write(r, n->items[i], &line);
+		else
+			yaml_json(&line, n->items[i]);
+	}
+	buf_str(&line, "}\n");
+	fwrite(line.p, 1, line.len, r->t->events);
+	buf_release(&line);
 }
 
 static const char *beside(struct reading *r, const char *name)
