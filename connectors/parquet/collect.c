@@ -128,16 +128,30 @@ static enum status bad_record(const struct collect *c, const struct log_record *
 	        c->partition, r->offset, why, detail ? ": " : "", detail ? detail : "");
 }
 
-/* The key's earlier row in this batch gives way. */
-static enum status key_note(struct collect *c, const struct log_record *r, struct error *e)
+/* The earlier row of the same key, in this batch, gives way. */
+static enum status key_note(
+        struct collect *c, const struct log_record *r, struct key_hash h, struct error *e)
 {
-	if (!r->has_key)
-		return ST_OK;
-	int64_t before = keys_note(&c->keys, r->key, r->has_value ? r->offset : KEYS_GONE);
+	int64_t before = keys_note(&c->keys, h, r->has_value ? r->offset : KEYS_GONE);
 	if (before < 0)
 		return ST_OK;
 	c->counts->superseded++;
 	return table_drop(&c->table, before, e);
+}
+
+/* A record without a key stands for itself. */
+static enum status keys_take(
+        struct collect *c, const struct log_record *records, uint32_t n, struct error *e)
+{
+	struct key_hash hashes[BATCH_ROWS_MAX];
+	keys_reserve(&c->keys, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (records[i].has_key)
+			hashes[i] = keys_hash(&c->keys, records[i].key);
+	for (uint32_t i = 0; i < n; i++)
+		if (records[i].has_key && key_note(c, &records[i], hashes[i], e))
+			return ST_ERR;
+	return ST_OK;
 }
 
 static enum status run_add(
@@ -163,10 +177,7 @@ static enum status run_add(
 		return error_context(e, "%s[%" PRId32 "]@%" PRId64, c->topic, c->partition,
 		        records[at].offset);
 	c->rows += n;
-	for (uint32_t i = 0; i < n; i++)
-		if (key_note(c, &records[i], e))
-			return ST_ERR;
-	return ST_OK;
+	return keys_take(c, records, n, e);
 }
 
 static bool is_full(const struct collect *c)
@@ -194,7 +205,7 @@ enum status collect_add(struct collect *c, const struct log_record *records, uin
 		const struct log_record *r = &records[*taken];
 		if (!r->has_value) {
 			c->counts->tombstones++;
-			if (key_note(c, r, e))
+			if (keys_take(c, r, 1, e))
 				return ST_ERR;
 			++*taken;
 			continue;

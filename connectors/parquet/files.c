@@ -37,17 +37,14 @@ enum status files_sync_dir(const char *path, struct error *e)
 	return rc ? files_error(e, "syncing", path) : ST_OK;
 }
 
-static enum status sync_parent(char *path, struct error *e)
+enum status files_sync_all(const char *path, struct error *e)
 {
-	char *slash = strrchr(path, '/');
-	if (!slash)
-		return files_sync_dir(".", e);
-	if (slash == path)
-		return files_sync_dir("/", e);
-	*slash = 0;
-	enum status st = files_sync_dir(path, e);
-	*slash = '/';
-	return st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return files_error(e, "opening", path);
+	int rc = syncfs(fd);
+	close(fd);
+	return rc ? files_error(e, "syncing", path) : ST_OK;
 }
 
 enum status files_mkdirs(const char *path, struct error *e)
@@ -60,12 +57,8 @@ enum status files_mkdirs(const char *path, struct error *e)
 		if (c && c != '/')
 			continue;
 		*p = 0;
-		if (mkdir(at, 0777) == 0) {
-			if (sync_parent(at, e))
-				return ST_ERR;
-		} else if (errno != EEXIST) {
+		if (mkdir(at, 0777) && errno != EEXIST)
 			return files_error(e, "making the folder", at);
-		}
 		if (!c)
 			return ST_OK;
 		*p = c;

@@ -31,10 +31,10 @@ static struct key_slot *slot_of(const struct keys *k, uint64_t low, uint64_t hig
 	return &k->slots[i];
 }
 
-static void grow(struct keys *k)
+static void grow(struct keys *k, uint32_t cap)
 {
 	struct keys old = *k;
-	k->cap = old.cap ? 2 * old.cap : KEYS_MIN;
+	k->cap = cap;
 	k->slots = xmalloc(k->cap * sizeof *k->slots);
 	keys_clear(k);
 	for (uint32_t i = 0; i < old.cap; i++)
@@ -44,14 +44,27 @@ static void grow(struct keys *k)
 	free(old.slots);
 }
 
-int64_t keys_note(struct keys *k, struct slice key, int64_t offset)
+void keys_reserve(struct keys *k, uint32_t n)
 {
-	if (2 * k->n >= k->cap)
-		grow(k);
+	uint32_t cap = k->cap ? k->cap : KEYS_MIN;
+	while (cap < 2 * (k->n + n))
+		cap *= 2;
+	if (cap > k->cap)
+		grow(k, cap);
+}
+
+struct key_hash keys_hash(const struct keys *k, struct slice key)
+{
 	XXH128_hash_t h = XXH3_128bits(key.p, key.len);
-	struct key_slot *s = slot_of(k, h.low64, h.high64);
+	__builtin_prefetch(&k->slots[(uint32_t)h.low64 & (k->cap - 1)]);
+	return (struct key_hash){h.low64, h.high64};
+}
+
+int64_t keys_note(struct keys *k, struct key_hash h, int64_t offset)
+{
+	struct key_slot *s = slot_of(k, h.low, h.high);
 	int64_t before = s->offset;
 	k->n += before == -1;
-	*s = (struct key_slot){h.low64, h.high64, offset};
+	*s = (struct key_slot){h.low, h.high, offset};
 	return before;
 }

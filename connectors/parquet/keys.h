@@ -23,9 +23,17 @@ struct keys {
 
 void keys_release(struct keys *k);
 void keys_clear(struct keys *k);
+struct key_hash {
+	uint64_t low, high;
+};
+
+/* Room for n more keys, so that their places do not move. */
+void keys_reserve(struct keys *k, uint32_t n);
+/* Also fetches the key's place into the cache: hash all of a run's keys, then note them. */
+struct key_hash keys_hash(const struct keys *k, struct slice key);
 /* Notes the offset and returns the one noted before, -1 if there was none. A tombstone notes
- * KEYS_GONE; -1 or KEYS_GONE returned: there is no row to drop. */
+ * KEYS_GONE; -1 or KEYS_GONE returned: there is no row to drop. There must be room. */
 #define KEYS_GONE (-2)
-int64_t keys_note(struct keys *k, struct slice key, int64_t offset);
+int64_t keys_note(struct keys *k, struct key_hash h, int64_t offset);
 
 #endif

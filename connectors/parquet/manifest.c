@@ -74,15 +74,6 @@ static enum status full_path(
 	return files_path(out, e, "%s/%s", m->dir, path);
 }
 
-static enum status folder_sync(const struct manifest *m, const char *path, struct error *e)
-{
-	char at[FILES_PATH_MAX];
-	if (full_path(m, path, at, e))
-		return ST_ERR;
-	*strrchr(at, '/') = 0;
-	return files_sync_dir(at, e);
-}
-
 static enum status rename_pending(
         struct manifest *m, void (*step)(void *, int), void *arg, struct error *e)
 {
@@ -94,12 +85,10 @@ static enum status rename_pending(
 		/* Not there: an earlier start has renamed it (pending_whole has looked). */
 		if (rename(temp, path) != 0 && errno != ENOENT)
 			return files_error(e, "renaming", temp);
-		if (folder_sync(m, name, e))
-			return ST_ERR;
 		if (step)
 			step(arg, 3);
 	}
-	return ST_OK;
+	return files_sync_all(m->dir, e);
 }
 
 static enum status pending_finish(struct manifest *m, struct error *e)
@@ -119,7 +108,7 @@ enum status manifest_commit(struct manifest *m, int32_t partition, int64_t next,
 	m->pending_partition = partition;
 	m->pending_next = next;
 	if (m->npending) {
-		if (manifest_save(m, e))
+		if (files_sync_all(m->dir, e) || manifest_save(m, e))
 			return ST_ERR;
 		if (step)
 			step(arg, 2);

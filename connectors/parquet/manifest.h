@@ -5,9 +5,9 @@
  *
  * How it and the files stay together when the process is killed at any moment. A batch (offsets
  * of one partition, a file per day) goes through four steps:
- *   1. every file is written under its temporary name (.part-….parquet.tmp) and synced;
+ *   1. every file is written under its temporary name (.part-….parquet.tmp), then all are synced;
  *   2. the manifest, replaced atomically, gets the batch as "pending": the decision;
- *   3. the files are renamed to their names, their folders synced;
+ *   3. the files are renamed to their names, and synced;
  *   4. the manifest, replaced again, has them among its files, and the partition's next offset.
  * A kill before 2 leaves temporary files, which the next start deletes: their offsets are read
  * again. After 2 the next start finishes 3 and 4 from the temporary files, all of which are
