@@ -493,7 +493,7 @@ def test_run_is_a_node_with_one_job():
     other = job_file("front.yaml", job="front", topic=TOPIC, view=f"{VIEW}f")
     n = Node("run", other)
     await_(lambda: store().exists(f"{PREFIX}:{VIEW}f_user:1:a"))
-    assert n.ask("GET", "/jobs/front")[0] == 200
+    await_(lambda: n.ask("GET", "/jobs/front")[0] == 200)
     assert n.ask("DELETE", "/jobs/front")[0] == 409
     assert n.stop(signal.SIGINT) == 0
 
