@@ -80,6 +80,18 @@ void publish_close(struct task *t)
 	t->publish = NULL;
 }
 
+void publish_reopen(struct task *t)
+{
+	struct publish *p = t->publish;
+	if (!p)
+		return;
+	reader_drop(t);
+	p->state = PUBLISH_CHECK;
+	p->next_check_ns = 0;
+	p->has_offsets = false;
+	p->nrows = 0;
+}
+
 static struct online_row *row_new(struct publish *p)
 {
 	if (p->nrows == p->cap) {
@@ -89,10 +101,9 @@ static struct online_row *row_new(struct publish *p)
 	return &p->rows[p->nrows++];
 }
 
-static enum status row_collect(void *arg, uint32_t space, struct entry *en,
-	const struct heap *row, struct error *e)
+static enum status row_collect(void *arg, uint32_t space, struct entry *en, struct error *e)
 {
-	(void)row, (void)e;
+	(void)e;
 	struct task *t = arg;
 	struct publish *p = t->publish;
 	struct online_row r;
@@ -109,7 +120,7 @@ void publish_collect(struct task *t)
 		return;
 	t->publish->nrows = 0;
 	struct error e;
-	table_changes(t->table, row_collect, t, &e);
+	table_changes_read(t->table, row_collect, t, &e);
 }
 
 static const struct view_plan *view_plan_of(const struct task *t, uint32_t i)

@@ -147,37 +147,70 @@ static enum status rocks_get(struct store_task *st, const struct store_key *keys
 	return failed ? rocks_error(e, "reading rows", failed) : ST_OK;
 }
 
-static void batch_timer(rocksdb_writebatch_t *b, struct buf *key, const struct rocks_task *t,
+static void batch_row(rocksdb_writebatch_t *b, struct buf *key, const struct rocks_task *t,
 	const struct store_write *w)
 {
-	if (w->due == w->old_due)
-		return;
-	if (w->old_due != STORE_NO_DUE) {
-		key_timer(key, t, w->key.space, w->old_due, w->key.entity);
+	key_row(key, t, w->key);
+	if (w->value.p)
+		rocksdb_writebatch_put(b, (char *)key->p, key->len, (const char *)w->value.p,
+			w->value.len);
+	else
 		rocksdb_writebatch_delete(b, (char *)key->p, key->len);
-	}
-	if (w->due != STORE_NO_DUE) {
-		key_timer(key, t, w->key.space, w->due, w->key.entity);
-		rocksdb_writebatch_put(b, (char *)key->p, key->len, "", 0);
-	}
 }
 
+struct timer_write {
+	const struct store_write *w;
+	int64_t due;
+	bool put;
+};
+
+static int timer_write_cmp(const void *pa, const void *pb)
+{
+	const struct timer_write *a = pa, *b = pb;
+	int c = slice_cmp(a->w->key.space, b->w->key.space);
+	if (c)
+		return c;
+	if (a->due != b->due)
+		return a->due < b->due ? -1 : 1;
+	return slice_cmp(a->w->key.entity, b->w->key.entity);
+}
+
+static void batch_timers(rocksdb_writebatch_t *b, struct buf *key, const struct rocks_task *t,
+	const struct store_write *writes, uint32_t n)
+{
+	struct timer_write *timers = xmalloc(2 * (uint64_t)n * sizeof *timers);
+	uint32_t m = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct store_write *w = &writes[i];
+		if (w->due == w->old_due)
+			continue;
+		if (w->old_due != STORE_NO_DUE)
+			timers[m++] = (struct timer_write){w, w->old_due, false};
+		if (w->due != STORE_NO_DUE)
+			timers[m++] = (struct timer_write){w, w->due, true};
+	}
+	qsort(timers, m, sizeof *timers, timer_write_cmp);
+	for (uint32_t i = 0; i < m; i++) {
+		key_timer(key, t, timers[i].w->key.space, timers[i].due, timers[i].w->key.entity);
+		if (timers[i].put)
+			rocksdb_writebatch_put(b, (char *)key->p, key->len, "", 0);
+		else
+			rocksdb_writebatch_delete(b, (char *)key->p, key->len);
+	}
+	free(timers);
+}
+
+/* In key order, rows before timers: neighbours in the batch are neighbours in the memtable,
+ * where inserting next to the last place is cheap. */
 static enum status rocks_write(struct store_task *st, const struct store_write *writes,
 	uint32_t n, struct slice meta, struct error *e)
 {
 	struct rocks_task *t = (struct rocks_task *)st;
 	rocksdb_writebatch_t *b = rocksdb_writebatch_create();
 	struct buf key = {0};
-	for (uint32_t i = 0; i < n; i++) {
-		const struct store_write *w = &writes[i];
-		key_row(&key, t, w->key);
-		if (w->value.p)
-			rocksdb_writebatch_put(b, (char *)key.p, key.len,
-				(const char *)w->value.p, w->value.len);
-		else
-			rocksdb_writebatch_delete(b, (char *)key.p, key.len);
-		batch_timer(b, &key, t, w);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		batch_row(b, &key, t, &writes[i]);
+	batch_timers(b, &key, t, writes, n);
 	key_start(&key, t, 'M');
 	rocksdb_writebatch_put(b, (char *)key.p, key.len, (const char *)meta.p, meta.len);
 	char *err = NULL;

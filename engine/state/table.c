@@ -15,10 +15,26 @@
 #include "state/table_inside.h"
 
 #define SLOTS_MIN 64
+#define ROW_PREFETCH_BYTES 512
+#define NEW_ROW_BYTES 200 /* room for changes, beside a quarter of the row */
 
 uint64_t entity_hash(struct slice entity)
 {
 	return XXH3_64bits(entity.p, entity.len);
+}
+
+/* A store without a meta record has no rows. */
+static bool store_is_empty(struct store_task *store)
+{
+	struct arena a;
+	struct slice meta;
+	struct error e;
+	if (!store)
+		return true;
+	arena_init(&a);
+	bool empty = store->ops->meta(store, &meta, &a, &e) == ST_OK && !meta.len;
+	arena_release(&a);
+	return empty;
 }
 
 struct table *table_new(const struct table_conf *conf)
@@ -35,6 +51,7 @@ struct table *table_new(const struct table_conf *conf)
 		s->cold_from_due = INT64_MIN;
 	}
 	t->last_flush_ns = clock_mono_ns(conf->clock);
+	t->whole = store_is_empty(conf->store);
 	return t;
 }
 
@@ -48,6 +65,49 @@ static void entry_free(struct table *t, struct entry *en)
 	t->bytes -= entry_bytes(en) + en->row_len;
 	free(en->row);
 	free(en);
+}
+
+/* -- buffers of live rows -- */
+
+static uint8_t *spare_take(struct table *t, uint32_t need, uint32_t *cap)
+{
+	uint32_t class = 0;
+	while (class < SPARE_CLASSES && SPARE_BYTES_MIN << class < need)
+		class++;
+	*cap = class < SPARE_CLASSES ? SPARE_BYTES_MIN << class : need;
+	if (class == SPARE_CLASSES || !t->spare[class])
+		return xmalloc(*cap);
+	uint8_t *p = t->spare[class];
+	memcpy(&t->spare[class], p, sizeof p);
+	t->spare_bytes -= *cap;
+	return p;
+}
+
+static void spare_give(struct table *t, struct heap *h)
+{
+	uint32_t class = SPARE_CLASSES;
+	while (class && SPARE_BYTES_MIN << (class - 1) > h->cap)
+		class--;
+	uint8_t *p = h->base;
+	*h = (struct heap){0};
+	uint32_t cap = class ? SPARE_BYTES_MIN << (class - 1) : 0;
+	if (!class || t->spare_bytes + cap > SPARE_BYTES_MAX) {
+		free(p);
+		return;
+	}
+	memcpy(p, &t->spare[class - 1], sizeof p);
+	t->spare[class - 1] = p;
+	t->spare_bytes += cap;
+}
+
+static void spares_free(struct table *t)
+{
+	for (uint32_t i = 0; i < SPARE_CLASSES; i++)
+		while (t->spare[i]) {
+			uint8_t *p = t->spare[i];
+			memcpy(&t->spare[i], p, sizeof p);
+			free(p);
+		}
 }
 
 void table_free(struct table *t)
@@ -65,6 +125,7 @@ void table_free(struct table *t)
 		free(s->due);
 		buf_release(&s->cold_from_entity);
 	}
+	spares_free(t);
 	free(t->spaces);
 	free(t->changed);
 	buf_release(&t->meta);
@@ -146,6 +207,7 @@ static void space_evict(struct table *t, struct space *s, uint64_t k)
 		s->cold_from_entity.len = 0;
 	}
 	slot_remove(s, k);
+	t->whole &= !en->row;
 	entry_free(t, en);
 }
 
@@ -155,6 +217,12 @@ void table_prefetch(const struct table *t, uint32_t space, uint64_t hash)
 	__builtin_prefetch(&s->slots[hash & s->mask]);
 }
 
+/* Rows are allocated in steps, so that one that grows a little stays where it is. */
+static uint32_t row_room(uint32_t len)
+{
+	return (len + 63) & ~63u;
+}
+
 void entry_row_set(struct table *t, struct entry *en, const uint8_t *row, uint32_t len)
 {
 	t->bytes -= en->row_len;
@@ -162,7 +230,7 @@ void entry_row_set(struct table *t, struct entry *en, const uint8_t *row, uint32
 	en->row = NULL;
 	en->row_len = 0;
 	if (row) {
-		en->row = xmalloc(len);
+		en->row = xmalloc(row_room(len));
 		memcpy(en->row, row, len);
 		en->row_len = len;
 		t->bytes += len;
@@ -206,6 +274,20 @@ enum status entries_load(struct table *t, struct entry **missing, uint32_t n, st
 	return ST_OK;
 }
 
+static void entry_prefetch(const struct entry *en)
+{
+	__builtin_prefetch(en);
+	__builtin_prefetch((const uint8_t *)en + 64);
+}
+
+static void row_prefetch(const struct entry *en)
+{
+	const uint8_t *row = en->changed ? en->live.base : en->row;
+	uint32_t len = en->changed ? en->live.len : en->row_len;
+	for (uint32_t at = 0; at < len && at < ROW_PREFETCH_BYTES; at += 64)
+		__builtin_prefetch(row + at);
+}
+
 enum status table_resolve(struct table *t, uint32_t space, const struct slice *entities,
 	const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a, struct error *e)
 {
@@ -213,13 +295,16 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 	struct entry **missing = NULL;
 	uint32_t nmissing = 0;
 	t->stats.lookups += n;
+	/* Slots, then entries, then rows: each step's cache misses run side by side. */
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(&s->slots[hashes[i] & s->mask]);
+	for (uint32_t i = 0; i < n; i++)
+		entry_prefetch(s->slots[hashes[i] & s->mask].en);
 	for (uint32_t i = 0; i < n; i++) {
 		out[i] = space_find(s, entities[i], hashes[i]);
 		if (!out[i]) {
 			out[i] = space_add(t, space, entities[i], hashes[i]);
-			out[i]->loading = t->conf.store != NULL;
+			out[i]->loading = !t->whole;
 		}
 		/* Left over from a read that failed: it is still to be read. */
 		if (out[i]->loading) {
@@ -228,7 +313,7 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 			missing[nmissing++] = out[i];
 		}
 		out[i]->used = t->epoch;
-		__builtin_prefetch(out[i]->row);
+		row_prefetch(out[i]);
 	}
 	return entries_load(t, missing, nmissing, a, e);
 }
@@ -274,11 +359,11 @@ struct heap *entry_write(struct table *t, struct entry *en)
 		return &en->live;
 	}
 	changed_add(t, en);
-	if (en->row) {
-		uint32_t cap = en->row_len + en->row_len / 4 + 64;
-		en->live = (struct heap){xmalloc(cap), en->row_len, cap, 0};
-		memcpy(en->live.base, en->row, en->row_len);
-	}
+	uint32_t cap = 0;
+	uint8_t *p = spare_take(t, en->row_len + en->row_len / 4 + NEW_ROW_BYTES, &cap);
+	en->live = (struct heap){p, en->row_len, cap, 0};
+	if (en->row)
+		memcpy(p, en->row, en->row_len);
 	return &en->live;
 }
 
@@ -318,6 +403,16 @@ enum status table_changes(struct table *t,
 	return ST_OK;
 }
 
+enum status table_changes_read(struct table *t,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
+	void *arg, struct error *e)
+{
+	for (uint32_t i = 0; i < t->nchanged; i++)
+		if (fn(arg, t->changed[i]->space, t->changed[i], e))
+			return ST_ERR;
+	return ST_OK;
+}
+
 uint32_t table_changed(const struct table *t)
 {
 	return t->nchanged;
@@ -331,28 +426,26 @@ uint64_t table_live_bytes(const struct table *t)
 	return sum;
 }
 
-static void row_replace(struct table *t, struct entry *en, uint8_t *row, uint32_t len)
+/* The committed row becomes a copy of the live one; len 0: none. */
+static void row_replace(struct table *t, struct entry *en, const uint8_t *from, uint32_t len)
 {
-	if (en->frozen)
-		flush_disown(t, en);
-	else
-		free(en->row);
 	t->bytes += (uint64_t)len - en->row_len;
-	en->row = row;
+	bool stays = en->row && !en->frozen && len && row_room(len) == row_room(en->row_len);
+	if (!stays) {
+		if (en->frozen)
+			flush_disown(t, en);
+		else
+			free(en->row);
+		en->row = len ? xmalloc(row_room(len)) : NULL;
+	}
+	if (len)
+		memcpy(en->row, from, len);
 	en->row_len = len;
 }
 
 static void entry_commit(struct table *t, struct entry *en)
 {
-	uint8_t *row = en->live.base;
-	uint32_t len = en->live.len;
-	if (en->dropped) {
-		free(row);
-		row = NULL;
-		len = 0;
-	} else if (en->live.cap - len > 64) {
-		row = xrealloc(row, len);
-	}
+	uint32_t len = en->dropped ? 0 : en->live.len;
 	if (!en->dirty && t->conf.store) {
 		en->dirty = true;
 		t->ndirty++;
@@ -361,8 +454,8 @@ static void entry_commit(struct table *t, struct entry *en)
 	}
 	if (t->conf.store)
 		t->dirty_bytes += len;
-	row_replace(t, en, row, len);
-	en->live = (struct heap){0};
+	row_replace(t, en, en->live.base, len);
+	spare_give(t, &en->live);
 	en->changed = en->dropped = false;
 	en->note = NULL;
 }
@@ -382,8 +475,7 @@ void table_abort(struct table *t)
 {
 	for (uint32_t i = 0; i < t->nchanged; i++) {
 		struct entry *en = t->changed[i];
-		free(en->live.base);
-		en->live = (struct heap){0};
+		spare_give(t, &en->live);
 		en->changed = en->dropped = false;
 		en->note = NULL;
 		due_set(&t->spaces[en->space], en, entry_row_due(en));

@@ -86,6 +86,10 @@ enum status table_changes(struct table *t,
 	enum status (*fn)(void *arg, uint32_t space, struct entry *en, const struct heap *row,
 		struct error *e),
 	void *arg, struct error *e);
+/* The same for reading alone: rows as they stand, not packed again. */
+enum status table_changes_read(struct table *t,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
+	void *arg, struct error *e);
 uint32_t table_changed(const struct table *t);
 uint64_t table_live_bytes(const struct table *t);
 

@@ -56,6 +56,12 @@ struct flush_item {
 
 struct flush;
 
+/* Buffers of live rows, kept between epochs by size: SPARE_BYTES_MIN << class at least. Linked
+ * through their first bytes. */
+#define SPARE_BYTES_MIN 256u
+#define SPARE_CLASSES 8
+#define SPARE_BYTES_MAX (4u << 20) /* of a table */
+
 struct table {
 	struct table_conf conf;
 	struct space *spaces;
@@ -65,6 +71,9 @@ struct table {
 	uint64_t bytes, dirty_bytes, ndirty, nfrozen;
 	struct buf meta; /* of the last commit */
 	bool meta_dirty; /* the store's is older */
+	bool whole;      /* every row of the store is in memory: a miss needs no read */
+	uint8_t *spare[SPARE_CLASSES];
+	uint32_t spare_bytes;
 	struct flush *flush;
 	int64_t last_flush_ns;
 	struct table_stats stats;

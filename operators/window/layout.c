@@ -47,6 +47,7 @@ static uint32_t ring_acc_place(struct layout *l, struct ring *r, uint32_t call)
 			return r->accs[i].off;
 	uint32_t off = r->tile_bytes;
 	r->accs[r->naccs++] = (struct ring_acc){call, off};
+	r->has_blobs |= calls[call].spec.nblobs != 0;
 	r->tile_bytes += calls[call].spec.acc_bytes;
 	return off;
 }

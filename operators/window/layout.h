@@ -39,6 +39,7 @@ struct ring {
 	uint32_t nwindows;
 	struct ring_acc *accs;
 	uint32_t naccs;
+	bool has_blobs; /* some accumulator of a tile does */
 };
 
 struct layout {
@@ -52,6 +53,7 @@ struct layout {
 	struct ring *rings;
 	uint32_t nrings;
 	bool keeps_for_ever;  /* lifetime features and no forget */
+	struct heap *scratch; /* row_pack's, the owner's; its base is kept */
 	int64_t keep_ms;      /* entity is dropped when stream time > clock + keep_ms */
 };
 

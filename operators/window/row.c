@@ -276,24 +276,93 @@ static void acc_copy(const struct layout *l, struct heap *dst, const struct heap
 		blob_copy(dst, src, off + s->blob_at[i]);
 }
 
+static bool blob_is_packed(struct heap *h, uint32_t off, uint32_t *at)
+{
+	const struct blob *b = heap_at(h, off);
+	if (!b->len)
+		return !b->cap && !b->off;
+	if (b->off != *at || b->cap != ((b->len + 7) & ~7u))
+		return false;
+	memset(h->base + b->off + b->len, 0, b->cap - b->len);
+	*at += b->cap;
+	return true;
+}
+
+static bool acc_is_packed(const struct layout *l, struct heap *h, uint32_t call, uint32_t off,
+	uint32_t *at)
+{
+	const struct agg_spec *s = spec_of(l, call);
+	for (uint32_t i = 0; i < s->nblobs; i++)
+		if (!blob_is_packed(h, off + s->blob_at[i], at))
+			return false;
+	return true;
+}
+
+static bool ring_is_packed(const struct layout *l, struct heap *h, const struct ring *r,
+	uint32_t *at)
+{
+	if (!blob_is_packed(h, r->handle, at))
+		return false;
+	for (uint32_t k = 0; r->has_blobs && k < ring_len(r, h); k++)
+		for (uint32_t j = 0; j < r->naccs; j++)
+			if (!acc_is_packed(l, h, r->accs[j].call,
+				    tile_off(r, h, k) + r->accs[j].off, at))
+				return false;
+	return true;
+}
+
+/* Whether row_pack would give the same bytes. */
+static bool row_is_packed(const struct layout *l, struct heap *h)
+{
+	uint32_t at = l->fixed_bytes;
+	for (uint32_t c = 0; c < l->view->ncalls; c++)
+		if (!acc_is_packed(l, h, c, l->running[c], &at))
+			return false;
+	for (uint32_t i = 0; i < l->nrings; i++)
+		if (!ring_is_packed(l, h, &l->rings[i], &at))
+			return false;
+	return at == h->len;
+}
+
+static void ring_copy(const struct layout *l, struct heap *dst, const struct heap *src,
+	const struct ring *r)
+{
+	blob_copy(dst, src, r->handle);
+	for (uint32_t k = 0; r->has_blobs && k < ring_len(r, dst); k++)
+		for (uint32_t j = 0; j < r->naccs; j++)
+			acc_copy(l, dst, src, r->accs[j].call,
+				tile_off(r, dst, k) + r->accs[j].off);
+}
+
+static void heap_reserve(struct heap *h, uint32_t bytes)
+{
+	if (h->cap >= bytes)
+		return;
+	h->base = xrealloc(h->base, bytes);
+	h->cap = bytes;
+}
+
 void row_pack(const struct layout *l, struct heap *h)
 {
+	if (row_is_packed(l, h)) {
+		h->garbage = 0;
+		return;
+	}
 	/* Rounding each blob up by at most 7 is all a packed row has beyond what src holds. */
 	uint32_t bound = h->len + 8 * (l->view->ncalls * AGG_BLOBS_MAX + l->nrings);
 	for (uint32_t i = 0; i < l->nrings; i++)
-		bound += 8 * AGG_BLOBS_MAX * l->rings[i].naccs * ring_len(&l->rings[i], h);
-	struct heap to = {xmalloc(bound), l->fixed_bytes, bound, 0};
-	memcpy(to.base, h->base, l->fixed_bytes);
+		if (l->rings[i].has_blobs)
+			bound += 8 * AGG_BLOBS_MAX * l->rings[i].naccs * ring_len(&l->rings[i], h);
+	struct heap *to = l->scratch;
+	heap_reserve(to, bound);
+	memcpy(to->base, h->base, l->fixed_bytes);
+	to->len = l->fixed_bytes;
 	for (uint32_t c = 0; c < l->view->ncalls; c++)
-		acc_copy(l, &to, h, c, l->running[c]);
-	for (uint32_t i = 0; i < l->nrings; i++) {
-		const struct ring *r = &l->rings[i];
-		blob_copy(&to, h, r->handle);
-		for (uint32_t k = 0; k < ring_len(r, &to); k++)
-			for (uint32_t j = 0; j < r->naccs; j++)
-				acc_copy(l, &to, h, r->accs[j].call,
-					tile_off(r, &to, k) + r->accs[j].off);
-	}
-	free(h->base);
-	*h = to;
+		acc_copy(l, to, h, c, l->running[c]);
+	for (uint32_t i = 0; i < l->nrings; i++)
+		ring_copy(l, to, h, &l->rings[i]);
+	heap_reserve(h, to->len);
+	memcpy(h->base, to->base, to->len);
+	h->len = to->len;
+	h->garbage = 0;
 }

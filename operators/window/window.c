@@ -22,6 +22,7 @@ struct op {
 	struct rows rows;
 	struct op_counts counts, committed;
 	struct arena arena; /* layout */
+	struct heap scratch; /* of packing */
 	struct agg_event *events; /* per call, reused for each record */
 	uint8_t *takes;
 };
@@ -36,6 +37,7 @@ static enum status window_open(const struct op_conf *conf, struct op **out, stru
 	op->committed = op->counts;
 	layout_init(&op->layout, op->view,
 		conf->plan->job->sources[op->view->source].lateness_ms, &op->arena);
+	op->layout.scratch = &op->scratch;
 	op->events = arena_calloc(&op->arena, op->view->ncalls, sizeof *op->events);
 	op->takes = arena_calloc(&op->arena, op->view->ncalls, 1);
 	rows_init(&op->rows, &op->conf, &op->layout, &op->counts);
@@ -49,6 +51,7 @@ static void window_close(struct op *op)
 		return;
 	rows_release(&op->rows);
 	arena_release(&op->arena);
+	free(op->scratch.base);
 	free(op);
 }
 
