@@ -152,6 +152,12 @@ static uint32_t frame_id(struct slice v)
 	return (uint32_t)v.p[1] << 24 | (uint32_t)v.p[2] << 16 | (uint32_t)v.p[3] << 8 | v.p[4];
 }
 
+/* Without a registry a record may be bare: it then has the source's own schema. */
+static bool may_be_bare(const struct decoder *d)
+{
+	return !d->has_source || !d->source.by_id;
+}
+
 /* The program for the record, and x->p behind its frame. */
 static enum status frame(struct decoder *d, struct slice v, struct run *x,
         const struct reading **out, struct error *e)
@@ -162,7 +168,7 @@ static enum status frame(struct decoder *d, struct slice v, struct run *x,
 		x->p += AVRO_SINGLE_OBJECT_BYTES;
 		return writer_program(d, x, false, frame_fingerprint(v), out, e);
 	}
-	if (!d->has_source) {
+	if (may_be_bare(d)) {
 		*out = d->own;
 		return ST_OK;
 	}
@@ -177,9 +183,10 @@ static enum status frame(struct decoder *d, struct slice v, struct run *x,
 /* A bare record that does not decode may be a framed one: say so. */
 static void hint_frame(const struct decoder *d, struct slice v, struct run *x)
 {
-	if (d->has_source || x->bad->bad != BAD_SYNTAX || x->p == v.p)
+	if (!may_be_bare(d) || x->bad->bad != BAD_SYNTAX || x->p == v.p)
 		return;
-	if (is_single_object(v) && frame_fingerprint(v) != d->reader->fingerprint) {
+	if (!d->has_source && is_single_object(v) &&
+	        frame_fingerprint(v) != d->reader->fingerprint) {
 		x->bad->bad = BAD_UNKNOWN_SCHEMA;
 		x->bad->detail = arena_printf(x->a,
 		        "schema fingerprint %016llx: not the schema of this source",

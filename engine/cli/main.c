@@ -93,12 +93,7 @@ enum status cli_online(struct cli *c, struct error *e)
 static enum status schema_by_id(
         void *arg, uint32_t id, const struct schema **out, struct error *e)
 {
-	struct cli *c = arg;
-	if (!c->registry) {
-		error_set(e, ERR_SKIP, 0, "schema %u: no registry is configured", id);
-		return ST_END;
-	}
-	struct schema_source s = registry_source(c->registry);
+	struct schema_source s = registry_source(((struct cli *)arg)->registry);
 	return s.by_id(s.arg, id, out, e);
 }
 
@@ -136,7 +131,8 @@ enum status cli_schemas(struct cli *c, struct error *e)
 	c->known = schemas_open(
 	        c->log, c->broker, options_text(&c->options, "prefix"), &clock_system);
 	struct schema_source *both = arena_alloc(&c->options.arena, sizeof *both);
-	*both = (struct schema_source){c, schema_by_id, schema_by_fingerprint};
+	*both = (struct schema_source){
+	        c, c->registry ? schema_by_id : NULL, schema_by_fingerprint};
 	c->schemas = both;
 	c->registrar = (struct schema_registrar){c, schema_add};
 	return ST_OK;

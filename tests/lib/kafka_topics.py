@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kafka as other software sees it: topics made, records produced, committed ones read."""
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+
+class Kafka:
+    def __init__(self, brokers):
+        self.brokers = brokers
+        self.admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "log_level": 0,
+                                  "message.max.bytes": 20_000_000, "queue.buffering.max.messages": 2_000_000})
+
+    def make(self, topic, partitions=1, **config):
+        config = {k.replace("_", "."): str(v) for k, v in config.items()}
+        made = self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
+        made[topic].result(30)
+        return topic
+
+    def produce(self, topic, records):
+        """Records of {key, value, partition, timestamp}, all but value optional; waits until they stand."""
+        failed = []
+
+        def done(error, _):
+            if error:
+                failed.append(error)
+
+        for r in records:
+            self.producer.produce(topic, on_delivery=done, **r)
+            self.producer.poll(0)
+        assert self.producer.flush(60) == 0, "not all records were taken"
+        assert not failed, failed[:3]
+
+    def topics(self):
+        return set(self.admin.list_topics(timeout=20).topics)
+
+    def partitions(self, topic):
+        t = self.admin.list_topics(topic, timeout=20).topics[topic]
+        return sorted(t.partitions) if t.error is None else []
+
+    def config(self, topic):
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        got = self.admin.describe_configs([resource])[resource].result(20)
+        return {name: entry.value for name, entry in got.items()}
+
+    def groups(self):
+        return {g.group_id for g in self.admin.list_consumer_groups().result().valid}
+
+    def _reader(self):
+        return Consumer({"bootstrap.servers": self.brokers, "group.id": "reader", "log_level": 0,
+                         "enable.auto.commit": False, "enable.partition.eof": True,
+                         "auto.offset.reset": "error", "isolation.level": "read_committed",
+                         "fetch.message.max.bytes": 20_000_000, "fetch.wait.max.ms": 10})
+
+    def ends(self, topic):
+        """High watermarks: control records count too."""
+        c = self._reader()
+        try:
+            return {p: c.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1]
+                    for p in self.partitions(topic)}
+        finally:
+            c.close()
+
+    def read(self, topic):
+        """All committed records, by partition and offset."""
+        parts = self.partitions(topic)
+        c, out = self._reader(), []
+        try:
+            c.assign([TopicPartition(topic, p, c.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[0])
+                      for p in parts])
+            left = set(parts)
+            while left:
+                for m in c.consume(10000, 0.05):
+                    if m.error() is None:
+                        out.append(m)
+                    elif m.error().name() == "_PARTITION_EOF":
+                        left.discard(m.partition())
+                    else:
+                        raise AssertionError(m.error())
+        finally:
+            c.close()
+        return sorted(out, key=lambda m: (m.partition(), m.offset()))
+
+    def committed(self, group, topic):
+        ask = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in self.partitions(topic)])
+        got = self.admin.list_consumer_group_offsets([ask])[group].result(20)
+        return {t.partition: t.offset for t in got.topic_partitions}
+
+    def consumed(self, group, topic):
+        """Whether the group has committed the end of the topic."""
+        done = self.committed(group, topic)
+        return all(done.get(p, -1) >= end or end == 0 for p, end in self.ends(topic).items())

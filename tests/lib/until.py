@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for a thing with a deadline; no other kind of waiting is done in tests."""
+import time
+
+
+def until(what, seconds=30, say=None):
+    """The first true answer of what(); fails at the deadline, with say() if there is one."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {say() if say else what.__doc__ or what}")
+        time.sleep(0.05)
+
+
+def stays(what, seconds):
+    """what() holds all the time: for things that must not happen."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = what()
+        assert answer, f"it did not stay so: {answer}"
+        time.sleep(0.1)
