@@ -41,6 +41,7 @@ struct job_run {
 	enum job_state state;
 	char error[1000];
 	int64_t started_ms;
+	int64_t live_next_ns; /* when the live versions are looked at again */
 	bool live_pending; /* a new version waits for having caught up */
 };
 
@@ -77,6 +78,7 @@ static enum status partitions_ask(struct job_run *r, int32_t *out, struct error 
 	return ST_OK;
 }
 
+#define LIVE_LOOK_NS INT64_C(10000000000)
 #define TOPIC_KNOWN_MS_MAX 5000 /* until every broker knows a topic that was just made */
 
 static enum status topic_known(struct job_run *r, const char *topic, struct log_topic_info *info,
@@ -216,6 +218,30 @@ static void live_versions(struct job_run *r, bool caught_up)
 	}
 }
 
+/* A store that was emptied has lost the names of the live versions too. What stands there is
+ * left alone: somebody may have gone back to an older version by hand. */
+static void live_restore(struct job_run *r)
+{
+	const struct online_ops *ops = r->conf.online_ops;
+	struct online_stats st;
+	struct error e;
+	int64_t now = clock_mono_ns(r->conf.clock);
+	if (!ops || now < r->live_next_ns)
+		return;
+	ops->stats(r->conf.online, &st);
+	r->live_next_ns = now + LIVE_LOOK_NS;
+	for (uint32_t i = 0; st.up && i < r->conf.job->nviews; i++) {
+		const struct view *v = &r->conf.job->views[i];
+		uint32_t live;
+		if (ops->live_get(r->conf.online, v->name, &live, &e) != ST_END)
+			continue;
+		LOG_WARN(r->conf.job->name, "the online store has lost the live version of view "
+					    "%s: it is %u again", v->name, (unsigned)v->version);
+		if (ops->live_set(r->conf.online, v->name, v->version, &e))
+			LOG_WARN(r->conf.job->name, "%s", e.msg);
+	}
+}
+
 /* A transaction's control record ends a repartition topic and is never read. */
 static bool caught_up(const struct plan *p, const struct worker_report *w)
 {
@@ -275,6 +301,8 @@ static void report_hand_over(struct seat *s, struct worker *w)
 	report_free(old);
 	if (s->number == 0 && r->live_pending)
 		live_versions(r, caught_up(r->plan, report));
+	else if (s->number == 0)
+		live_restore(r);
 }
 
 static enum status worker_loop(struct seat *s, struct worker *w, struct error *e)
