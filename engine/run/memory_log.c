@@ -52,6 +52,7 @@ struct log_broker {
 	enum memory_fault (*fault)(void *, enum memory_step);
 	void *fault_arg;
 	uint64_t open_transactions;
+	struct log_session *sessions;
 };
 
 struct mem_fetch {
@@ -59,6 +60,7 @@ struct mem_fetch {
 	int32_t partition;
 	int64_t position, delivered;
 	bool owned, fetching, paused;
+	bool taken, lost; /* told at the next poll */
 };
 
 struct mem_pending {
@@ -80,6 +82,7 @@ struct log_session {
 	struct log_position *sent;
 	uint32_t nsent;
 	bool ready, ambiguous, begun;
+	struct log_session *next_session; /* of the broker */
 };
 
 struct log_reader {
@@ -395,6 +398,12 @@ static enum status mem_group_members(struct log_broker *b, const char *group, ch
 	return ST_OK;
 }
 
+static enum status injected(struct error *e, enum memory_fault f, enum error_class class,
+	const char *what)
+{
+	return error_set(e, f == MEM_REFUSE ? ERR_FATAL : class, 0, "injected: %s failed", what);
+}
+
 static enum status mem_reader_open(struct log_broker *b, const char *topic, int32_t partition,
 	int64_t offset, uint64_t memory_bytes, struct log_reader **out, struct error *e)
 {
@@ -402,6 +411,8 @@ static enum status mem_reader_open(struct log_broker *b, const char *topic, int3
 	struct mem_partition *p = part_find(b, topic, partition);
 	if (!p)
 		return no_partition(e, topic, partition);
+	if (b->fault && b->fault(b->fault_arg, MEM_READER) == MEM_FAIL)
+		return injected(e, MEM_FAIL, ERR_RETRIABLE, "opening a reader");
 	if (offset < p->begin || offset > p->end)
 		return error_set(e, ERR_FATAL, 0, "%s[%d]: offset %lld is out of range", topic,
 			(int)partition, (long long)offset);
@@ -469,6 +480,8 @@ static enum status mem_session_open(struct log_broker *b, const struct log_sessi
 		s->subscribed = xrealloc(s->subscribed, (i + 1) * sizeof *s->subscribed);
 		s->subscribed[s->nsubscribed++] = (uint32_t)(t - b->topics);
 	}
+	s->next_session = b->sessions;
+	b->sessions = s;
 	*out = s;
 	return ST_OK;
 }
@@ -507,6 +520,39 @@ static void session_assign(struct log_session *s)
 	}
 }
 
+void memory_log_take(struct log_broker *b, const char *topic, int32_t partition, bool lost)
+{
+	uint32_t number = (uint32_t)(topic_find(b, topic) - b->topics);
+	for (struct log_session *s = b->sessions; s; s = s->next_session) {
+		struct mem_fetch *f = fetch_find(s, number, partition);
+		if (!f || !f->owned)
+			continue;
+		f->taken = true;
+		f->lost = lost;
+		if (lost)
+			b->topics[number].parts[partition].owned = false;
+	}
+}
+
+/* What was taken goes, and the callback runs, before anything is given or read. */
+static bool session_revoke(struct log_session *s)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < s->nfetches; i++) {
+		struct mem_fetch f = s->fetches[i];
+		if (!f.taken)
+			continue;
+		struct log_position at = {f.topic, f.partition, LOG_OFFSET_NONE};
+		any = true;
+		s->events.revoked(s->events.arg, &at, 1, f.lost);
+		struct mem_fetch *gone = fetch_find(s, f.topic, f.partition);
+		gone->owned = gone->fetching = gone->paused = gone->taken = gone->lost = false;
+		if (!f.lost)
+			s->b->topics[f.topic].parts[f.partition].owned = false;
+	}
+	return any;
+}
+
 static void pending_drop(struct log_session *s)
 {
 	for (uint32_t i = 0; i < s->npending; i++)
@@ -519,6 +565,11 @@ static void mem_session_close(struct log_session *s)
 {
 	if (!s)
 		return;
+	session_revoke(s);
+	struct log_session **link = &s->b->sessions;
+	while (*link != s)
+		link = &(*link)->next_session;
+	*link = s->next_session;
 	for (uint32_t i = 0; i < s->nfetches; i++) {
 		struct mem_fetch *f = &s->fetches[i];
 		if (!f->owned)
@@ -547,7 +598,8 @@ static enum status mem_poll(struct log_session *s, int timeout_ms, struct log_re
 	uint32_t max, uint32_t *n, struct error *e)
 {
 	(void)timeout_ms, (void)e;
-	session_assign(s);
+	if (!session_revoke(s))
+		session_assign(s);
 	*n = 0;
 	for (uint32_t i = 0; i < s->nfetches && *n < max; i++) {
 		struct mem_fetch *f = &s->fetches[(s->next + i) % s->nfetches];
@@ -613,15 +665,11 @@ static enum memory_fault fault_at(struct log_session *s, enum memory_step step)
 	return f == MEM_AMBIGUOUS ? MEM_PASS : f;
 }
 
-static enum status injected(struct error *e, enum error_class class, const char *what)
-{
-	return error_set(e, class, 0, "injected: %s failed", what);
-}
-
 static enum status mem_producer_init(struct log_session *s, struct error *e)
 {
-	if (fault_at(s, MEM_INIT))
-		return injected(e, ERR_RETRIABLE, "init_transactions");
+	enum memory_fault f = fault_at(s, MEM_INIT);
+	if (f)
+		return injected(e, f, ERR_RETRIABLE, "init_transactions");
 	pending_drop(s);
 	s->ready = true;
 	s->ambiguous = false;
@@ -647,8 +695,9 @@ static bool mem_producer_ambiguous(struct log_session *s)
 static enum status mem_begin(struct log_session *s, struct error *e)
 {
 	INVARIANT(s->ready && !s->begun && !s->ambiguous);
-	if (fault_at(s, MEM_BEGIN))
-		return injected(e, ERR_ABORT, "begin");
+	enum memory_fault f = fault_at(s, MEM_BEGIN);
+	if (f)
+		return injected(e, f, ERR_ABORT, "begin");
 	s->begun = true;
 	return ST_OK;
 }
@@ -658,8 +707,9 @@ static enum status mem_append(struct log_session *s, uint32_t topic, int32_t par
 	uint32_t nheaders, int64_t timestamp, struct error *e)
 {
 	INVARIANT(s->begun && nheaders <= LOG_HEADERS_MAX);
-	if (fault_at(s, MEM_APPEND))
-		return injected(e, ERR_ABORT, "append");
+	enum memory_fault f = fault_at(s, MEM_APPEND);
+	if (f)
+		return injected(e, f, ERR_ABORT, "append");
 	if (s->npending == s->cap_pending) {
 		s->cap_pending = s->cap_pending ? 2 * s->cap_pending : 64;
 		s->pending = xrealloc(s->pending, s->cap_pending * sizeof *s->pending);
@@ -672,7 +722,8 @@ static enum status mem_append(struct log_session *s, uint32_t topic, int32_t par
 
 static enum status mem_flush(struct log_session *s, struct error *e)
 {
-	return fault_at(s, MEM_FLUSH) ? injected(e, ERR_ABORT, "flush") : ST_OK;
+	enum memory_fault f = fault_at(s, MEM_FLUSH);
+	return f ? injected(e, f, ERR_ABORT, "flush") : ST_OK;
 }
 
 static int64_t mem_delivered(struct log_session *s, uint32_t topic, int32_t partition)
@@ -685,8 +736,12 @@ static enum status mem_send_offsets(struct log_session *s, const struct log_posi
 	uint32_t n, struct error *e)
 {
 	INVARIANT(s->begun && n);
-	if (fault_at(s, MEM_OFFSETS))
-		return injected(e, ERR_ABORT, "send_offsets");
+	enum memory_fault f = fault_at(s, MEM_OFFSETS);
+	if (f)
+		return injected(e, f, ERR_ABORT, "send_offsets");
+	for (uint32_t i = 0; i < n; i++)
+		if (fetch_add(s, next[i].topic, next[i].partition)->lost)
+			return error_set(e, ERR_ABORT, 0, "of an earlier generation");
 	s->sent = xrealloc(s->sent, n * sizeof *s->sent);
 	memcpy(s->sent, next, n * sizeof *s->sent);
 	s->nsent = n;
@@ -717,18 +772,19 @@ static enum status mem_commit(struct log_session *s, struct error *e)
 {
 	INVARIANT(s->begun && s->nsent);
 	enum memory_fault f = fault_at(s, MEM_COMMIT);
-	if (f == MEM_FAIL) {
+	if (f == MEM_FAIL || f == MEM_REFUSE) {
 		pending_drop(s);
-		return injected(e, ERR_UNKNOWN, "commit");
+		return injected(e, f, ERR_UNKNOWN, "commit");
 	}
 	transaction_apply(s);
-	return f == MEM_FAIL_DONE ? injected(e, ERR_UNKNOWN, "commit") : ST_OK;
+	return f == MEM_FAIL_DONE ? injected(e, f, ERR_UNKNOWN, "commit") : ST_OK;
 }
 
 static enum status mem_abort(struct log_session *s, struct error *e)
 {
-	if (fault_at(s, MEM_ABORT))
-		return injected(e, ERR_ABORT, "abort");
+	enum memory_fault f = fault_at(s, MEM_ABORT);
+	if (f)
+		return injected(e, f, ERR_ABORT, "abort");
 	pending_drop(s);
 	return ST_OK;
 }

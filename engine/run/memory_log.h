@@ -2,8 +2,8 @@
  *
  * The log contract in memory, for `weir try`, `weir test` and unit tests: topics, transactions
  * (their records appear at commit, with a control record's gap after them), committed offsets.
- * One session of a group owns everything that is free when it polls; there is no rebalancing
- * between live sessions. Faults can be injected at every step of the protocol.
+ * One session of a group owns everything that is free when it polls; between live sessions a
+ * partition moves when it is told to. Faults can be injected at every step of the protocol.
  */
 #ifndef WEIR_RUN_MEMORY_LOG_H
 #define WEIR_RUN_MEMORY_LOG_H
@@ -27,10 +27,18 @@ void memory_log_tap(struct log_broker *b,
 	void (*tap)(void *arg, const char *topic, int32_t partition, const struct log_record *r),
 	void *arg);
 
-enum memory_step { MEM_INIT, MEM_BEGIN, MEM_APPEND, MEM_FLUSH, MEM_OFFSETS, MEM_COMMIT, MEM_ABORT };
+/* Takes a partition from its owner, who hears of it in its next poll, and does not get it again
+ * in that one. lost: it is free at once, and the owner's open transaction must not commit. */
+void memory_log_take(struct log_broker *b, const char *topic, int32_t partition, bool lost);
+
+enum memory_step {
+	MEM_INIT, MEM_BEGIN, MEM_APPEND, MEM_FLUSH, MEM_OFFSETS, MEM_COMMIT, MEM_ABORT,
+	MEM_READER, /* opening one */
+};
 enum memory_fault {
 	MEM_PASS,
 	MEM_FAIL,      /* nothing happened */
+	MEM_REFUSE,    /* nothing happened, and no retry heals it */
 	MEM_FAIL_DONE, /* it happened, and the answer was lost (commit) */
 	MEM_AMBIGUOUS, /* passes, but the handle's flag is set */
 };
