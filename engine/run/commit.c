@@ -77,6 +77,7 @@ static struct marker marker_next(const struct task *t)
 	m.inputs[0].next_offset = t->next_offset;
 	m.inputs[0].stream_time = t->stream_time;
 	m.inputs[0].idle_time = t->idle_time;
+	m.inputs[0].last_timestamp = t->last_timestamp;
 	return m;
 }
 
@@ -111,8 +112,10 @@ static enum status epoch_produce(struct worker *w, struct error *e)
 		struct task *t = w->tasks[i];
 		if (!task_takes_part(t))
 			continue;
-		if (task_append(t, e))
+		if (task_append(t, e)) {
+			w->commit.refused = t;
 			return ST_ERR;
+		}
 		next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
 	}
 	INVARIANT(n);
@@ -128,7 +131,7 @@ static void task_committed(struct task *t, int64_t took_ns)
 	t->marker = marker_next(t);
 	struct buf meta = {0};
 	store_meta_write(log->delivered(t->worker->session, t->changelog, t->partition),
-		&t->marker, &meta);
+		&t->marker, clock_wall_ms(t->worker->conf.clock), &meta);
 	publish_collect(t);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
@@ -164,8 +167,11 @@ static void worker_rewind(struct worker *w)
 		task_rewind(t);
 		struct log_position at = {t->topic, t->partition, t->next_offset};
 		if (log->seek(w->session, at, &e)) {
+			/* Where it would go on is not known: it must not run until it is. */
 			t->error = e;
 			LOG_WARN("commit", "%s: going back failed: %s", t->name, e.msg);
+			log->pause(w->session, t->topic, t->partition);
+			task_reopen(t, &e);
 		}
 	}
 	w->commit.begun = w->commit.dirty = false;
@@ -204,8 +210,23 @@ static void commit_unknown(struct worker *w)
 	}
 }
 
+static bool nobody_takes_part(const struct worker *w)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		if (task_takes_part(w->tasks[i]))
+			return false;
+	return true;
+}
+
 enum status commit_epoch(struct worker *w, struct error *e)
 {
+	w->commit.refused = NULL;
+	if (w->commit.dirty && nobody_takes_part(w)) {
+		/* Those who did were revoked, or have failed, after their epoch was given up. */
+		w->commit.dirty = false;
+		if (w->commit.begun)
+			commit_abandon(w);
+	}
 	if (!w->commit.dirty)
 		return ST_OK;
 	int64_t from = clock_mono_ns(w->conf.clock);

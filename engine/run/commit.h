@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 
+struct task;
 struct worker;
 
 struct commit {
@@ -19,6 +20,7 @@ struct commit {
 	int64_t started_ns;    /* of the epoch's first record */
 	uint64_t appended_bytes;
 	uint64_t epochs, aborts, unknowns;
+	struct task *refused;  /* of the last epoch: whose records the log does not take */
 	int64_t took_ns_max;
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Markers as bytes. Format 1: varints in the order of the struct.
+// Markers as bytes. Format 2: varints in the order of the struct. Format 1 had no last_timestamp.
 #include "run/marker.h"
 
 #include <string.h>
 
-#define MARKER_FORMAT 1
+#define MARKER_FORMAT 2
 
 void marker_write(const struct marker *m, struct buf *b)
 {
@@ -19,17 +19,19 @@ void marker_write(const struct marker *m, struct buf *b)
 		buf_varint(b, in->next_offset);
 		buf_varint(b, in->stream_time);
 		buf_varint(b, in->idle_time);
+		buf_varint(b, in->last_timestamp);
 		buf_add(b, in->topic_id, sizeof in->topic_id);
 		buf_varint(b, in->partitions);
 	}
 	buf_bytes(b, slice_of(m->transactional_id));
 }
 
-static void input_read(struct reader *r, struct marker_input *in)
+static void input_read(struct reader *r, uint8_t format, struct marker_input *in)
 {
 	in->next_offset = reader_varint(r);
 	in->stream_time = reader_varint(r);
 	in->idle_time = reader_varint(r);
+	in->last_timestamp = format > 1 ? reader_varint(r) : MARKER_NO_TIME;
 	struct slice id = reader_take(r, sizeof in->topic_id);
 	if (id.p)
 		memcpy(in->topic_id, id.p, id.len);
@@ -39,7 +41,8 @@ static void input_read(struct reader *r, struct marker_input *in)
 static bool marker_read_from(struct reader *r, struct marker *m)
 {
 	*m = (struct marker){0};
-	if (reader_byte(r) != MARKER_FORMAT)
+	uint8_t format = reader_byte(r);
+	if (format < 1 || format > MARKER_FORMAT)
 		return false;
 	m->incarnation_ms = reader_varint(r);
 	m->epoch = reader_varint(r);
@@ -49,7 +52,7 @@ static bool marker_read_from(struct reader *r, struct marker *m)
 		return false;
 	m->ninputs = (uint32_t)n;
 	for (uint32_t i = 0; i < m->ninputs; i++)
-		input_read(r, &m->inputs[i]);
+		input_read(r, format, &m->inputs[i]);
 	struct slice id = reader_bytes(r);
 	if (r->failed || id.len >= sizeof m->transactional_id)
 		return false;
@@ -63,15 +66,23 @@ bool marker_read(struct slice s, struct marker *m)
 	return marker_read_from(&r, m);
 }
 
-void store_meta_write(int64_t changelog_next, const struct marker *m, struct buf *b)
+void store_meta_write(int64_t changelog_next, const struct marker *m, int64_t wall_ms,
+	struct buf *b)
 {
 	buf_varint(b, changelog_next);
 	marker_write(m, b);
+	buf_varint(b, wall_ms);
 }
 
-bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m)
+bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m,
+	int64_t *wall_ms)
 {
 	struct reader r = reader_of(s);
 	*changelog_next = reader_varint(&r);
-	return marker_read_from(&r, m);
+	if (!marker_read_from(&r, m))
+		return false;
+	*wall_ms = reader_varint(&r);
+	if (r.failed)
+		*wall_ms = 0; /* written before this was kept */
+	return true;
 }

@@ -17,6 +17,7 @@ struct marker_input {
 	int64_t next_offset;
 	int64_t stream_time;  /* MARKER_NO_TIME before the first record */
 	int64_t idle_time;    /* stream time as moved by `idle`, for expiry; MARKER_NO_TIME */
+	int64_t last_timestamp; /* Kafka's, of the newest record taken in; MARKER_NO_TIME */
 	uint8_t topic_id[16]; /* the input's fingerprint; zero: the broker has none */
 	int32_t partitions;   /* of the input topic, pinned */
 };
@@ -38,8 +39,10 @@ void marker_write(const struct marker *m, struct buf *b);
 /* False when it is malformed or of a newer format. */
 bool marker_read(struct slice s, struct marker *m);
 
-/* The store's meta record: changelog position, then the marker. */
-void store_meta_write(int64_t changelog_next, const struct marker *m, struct buf *b);
-bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m);
+/* The store's meta record: changelog position, then the marker, then when it was written. */
+void store_meta_write(int64_t changelog_next, const struct marker *m, int64_t wall_ms,
+	struct buf *b);
+bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m,
+	int64_t *wall_ms);
 
 #endif

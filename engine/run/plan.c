@@ -315,9 +315,12 @@ void plan_free(struct plan *p)
 /* A dead letter is as large as what died; a state row may be larger than the events in it. */
 #define MESSAGE_BYTES "max.message.bytes", "8388608"
 
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
 static const char *const conf_changelog[] = {"cleanup.policy", "compact",
 	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.3",
-	"segment.bytes", "67108864", MESSAGE_BYTES, NULL};
+	"segment.bytes", "67108864", "delete.retention.ms", TEXT(CHANGELOG_TOMBSTONES_MS), MESSAGE_BYTES,
+	NULL};
 static const char *const conf_offline[] = {"cleanup.policy", "compact",
 	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.9",
 	"min.compaction.lag.ms", "86400000", MESSAGE_BYTES, NULL};

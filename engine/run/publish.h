@@ -12,6 +12,8 @@ struct publish;
 
 void publish_open(struct task *t);
 void publish_close(struct task *t);
+/* The task is taken over again: an epoch may have committed whose rows were never put. */
+void publish_reopen(struct task *t);
 /* Before table_commit of a committed epoch: collects each changed entity's last row. */
 void publish_collect(struct task *t);
 /* After it: hands them over under the epoch's version. */

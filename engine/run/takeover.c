@@ -16,8 +16,12 @@
 
 #define RESTORE_RECORDS 2048
 #define RESTORE_COMMIT_ROUNDS 16
+#define RESTORES_MAX 4 /* of a worker at a time: each is a client with queues of its own */
 #define STALL_NS INT64_C(3000000000)
+#define RETRY_NS INT64_C(100000000)
 #define MISMATCH_MAX 3
+/* Between two: an evicted member hears of it with its next heartbeat, 3 s away at most. */
+#define MISMATCH_NS INT64_C(2000000000)
 
 struct takeover {
 	struct takeover_progress progress;
@@ -26,6 +30,10 @@ struct takeover {
 	int64_t group_offset, end;
 	struct marker found;     /* newest marker seen */
 	bool has_marker, wiped;
+	bool local;       /* found is the local copy's */
+	bool recreated;   /* the changelog speaks of another incarnation than the local copy */
+	int64_t local_ms; /* when the local copy was written; 0: not known */
+	uint64_t uncommitted_bytes;
 	uint32_t rounds, mismatches;
 	int64_t stalled_since_ns;
 	int64_t next_try_ns;
@@ -37,6 +45,7 @@ void takeover_start(struct task *t)
 	t->takeover = xcalloc(1, sizeof *t->takeover);
 	t->takeover->progress.started_ns = clock_mono_ns(t->worker->conf.clock);
 	t->phase = PHASE_OFFSETS;
+	t->held_until_ns = 0; /* it begins to fetch anew */
 }
 
 static void reader_drop(struct task *t)
@@ -113,7 +122,7 @@ static enum status local_position(struct task *t, int64_t *out, struct error *e)
 {
 	struct takeover *k = t->takeover;
 	*out = 0;
-	k->has_marker = false;
+	k->has_marker = k->local = false;
 	if (!t->store)
 		return ST_OK;
 	struct slice meta;
@@ -122,22 +131,39 @@ static enum status local_position(struct task *t, int64_t *out, struct error *e)
 		return ST_ERR;
 	if (!meta.len)
 		return ST_OK;
-	if (!store_meta_read(meta, out, &k->found)) {
+	if (!store_meta_read(meta, out, &k->found, &k->local_ms)) {
 		LOG_WARN("takeover", "%s: the local state is of another format: restoring",
 			t->name);
 		*out = 0;
 		return t->store->ops->wipe(t->store, e);
 	}
-	k->has_marker = k->found.epoch > 0;
+	k->has_marker = k->local = k->found.epoch > 0;
 	return ST_OK;
+}
+
+/* A flush that is under way must have ended before the store is read or wiped. */
+static void table_drop(struct task *t)
+{
+	table_free(t->table);
+	t->table = NULL;
 }
 
 static enum status local_wipe(struct task *t, const char *why, struct error *e)
 {
+	table_drop(t);
 	LOG_WARN("takeover", "%s: %s: dropping the local copy and restoring it from %s", t->name,
 		why, t->stage->changelog);
-	t->takeover->has_marker = false;
+	t->takeover->has_marker = t->takeover->local = false;
 	return t->store ? t->store->ops->wipe(t->store, e) : ST_OK;
+}
+
+/* Rows that were dropped since may have no tombstone any more. */
+static bool tombstones_gone(const struct task *t, int64_t position)
+{
+	const struct takeover *k = t->takeover;
+	/* One offset more is the control record of the epoch itself. */
+	return position && k->end - position > 1 &&
+	       clock_wall_ms(t->worker->conf.clock) - k->local_ms > CHANGELOG_TOMBSTONES_MS / 2;
 }
 
 /* Step 4: the high watermark, after the offsets. */
@@ -146,6 +172,7 @@ static enum status step_bounds(struct task *t, struct error *e)
 	struct takeover *k = t->takeover;
 	const struct worker_conf *c = &t->worker->conf;
 	int64_t begin, position;
+	table_drop(t);
 	if (c->log->bounds(c->broker, t->stage->changelog, t->partition, &begin, &k->end, e) ||
 		local_position(t, &position, e))
 		return ST_ERR;
@@ -158,21 +185,28 @@ static enum status step_bounds(struct task *t, struct error *e)
 		if (position && local_wipe(t, "the changelog starts after its position", e))
 			return ST_ERR;
 		position = begin;
+	} else if (tombstones_gone(t, position)) {
+		if (local_wipe(t, "it is older than the changelog keeps tombstones for", e))
+			return ST_ERR;
+		position = begin;
 	}
-	table_free(t->table);
 	table_make(t);
 	k->progress.position = position;
 	k->progress.end = k->end;
 	k->progress.rows = 0;
-	t->phase = PHASE_RESTORE;
+	k->uncommitted_bytes = 0;
+	k->stalled_since_ns = 0;
 	if (position >= k->end) {
 		t->phase = PHASE_CHECK;
 		return ST_OK;
 	}
 	if (!k->records)
 		k->records = xmalloc(RESTORE_RECORDS * sizeof *k->records);
-	return c->log->reader_open(c->broker, t->stage->changelog, t->partition, position,
-		c->memory_bytes / 16, &k->reader, e);
+	if (c->log->reader_open(c->broker, t->stage->changelog, t->partition, position,
+		    c->memory_bytes / 16, &k->reader, e))
+		return ST_ERR;
+	t->phase = PHASE_RESTORE;
+	return ST_OK;
 }
 
 static int space_of(const struct task *t, struct slice key, struct slice *entity)
@@ -215,6 +249,7 @@ static enum status changelog_apply(struct task *t, const struct log_record *r, s
 {
 	struct takeover *k = t->takeover;
 	k->progress.bytes += r->key.len + r->value.len;
+	k->uncommitted_bytes += r->key.len + r->value.len;
 	if (r->key.len && r->key.p[0] == CHANGELOG_ROW)
 		return row_apply(t, r, e);
 	struct marker m;
@@ -222,21 +257,30 @@ static enum status changelog_apply(struct task *t, const struct log_record *r, s
 		return error_set(e, ERR_FATAL, 0,
 			"%s[%d]@%lld is no changelog record that this weir reads",
 			t->stage->changelog, (int)t->partition, (long long)r->offset);
+	k->recreated |= k->local && m.incarnation_ms != k->found.incarnation_ms;
 	k->found = m;
 	k->has_marker = true;
 	return ST_OK;
 }
 
 /* What has been replayed so far is a committed prefix: the store may have it. */
-static enum status restore_commit(struct task *t, bool last, struct error *e)
+static enum status restore_commit(struct task *t, struct error *e)
 {
 	struct takeover *k = t->takeover;
 	struct buf meta = {0};
-	store_meta_write(k->progress.position, &k->found, &meta);
+	store_meta_write(k->progress.position, &k->found, clock_wall_ms(t->worker->conf.clock),
+		&meta);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
-	(void)last;
+	k->uncommitted_bytes = 0;
 	return table_tidy(t->table, false, e);
+}
+
+static bool restore_commit_due(struct task *t)
+{
+	struct takeover *k = t->takeover;
+	return ++k->rounds % RESTORE_COMMIT_ROUNDS == 0 ||
+	       k->uncommitted_bytes > t->worker->conf.memory_bytes / 64;
 }
 
 /* Step 5: by position, since control records and aborted ones are never seen. */
@@ -244,19 +288,30 @@ static enum status step_restore(struct task *t, struct error *e)
 {
 	struct takeover *k = t->takeover;
 	const struct log_ops *log = t->worker->conf.log;
+	int64_t from = k->progress.position;
 	uint32_t n = 0;
 	if (log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
 		return ST_ERR;
 	for (uint32_t i = 0; i < n; i++)
 		if (changelog_apply(t, &k->records[i], e))
 			return ST_ERR;
+	if (k->recreated) {
+		reader_drop(t);
+		k->recreated = false;
+		t->phase = PHASE_OFFSETS;
+		return local_wipe(t, "the changelog was recreated", e);
+	}
 	k->progress.position = log->reader_position(k->reader);
 	bool done = k->progress.position >= k->end;
-	if ((done || ++k->rounds % RESTORE_COMMIT_ROUNDS == 0) && restore_commit(t, done, e))
+	if ((restore_commit_due(t) || done) && restore_commit(t, e))
 		return ST_ERR;
 	if (done) {
 		reader_drop(t);
 		t->phase = PHASE_CHECK;
+	} else if (k->progress.position == from) {
+		stalled(t);
+	} else {
+		k->stalled_since_ns = 0;
 	}
 	return ST_OK;
 }
@@ -279,7 +334,7 @@ static enum status start_fresh(struct task *t, struct error *e)
 		return ST_ERR;
 	t->marker.incarnation_ms = clock_wall_ms(c->clock);
 	t->marker.ninputs = 1;
-	in->stream_time = in->idle_time = MARKER_NO_TIME;
+	in->stream_time = in->idle_time = in->last_timestamp = MARKER_NO_TIME;
 	t->first_marker = true;
 	return ST_OK;
 }
@@ -309,6 +364,8 @@ static enum status input_check(struct task *t, struct error *e)
 			"topic %s has %d partitions, the state was made from %d: keys have moved "
 			"between partitions; give its views new versions and backfill",
 			t->stage->topic, (int)info.partitions, (int)in->partitions);
+	if (t->first_marker && in->next_offset < begin)
+		in->next_offset = begin; /* deleted since it was chosen: nothing was read yet */
 	if (in->next_offset < begin)
 		return error_set(e, ERR_FATAL, 0,
 			"%s[%d]: offsets %lld to %lld were deleted by retention before they were "
@@ -339,10 +396,12 @@ static enum status self_check(struct task *t, struct error *e)
 			t->stage->topic, (int)t->partition);
 	}
 	t->marker = k->found;
+	t->first_marker = false;
 	int64_t marker = t->marker.inputs[0].next_offset;
 	if (k->group_offset == LOG_OFFSET_NONE || k->group_offset == marker)
 		return ST_OK;
 	if (++k->mismatches < MISMATCH_MAX) {
+		k->next_try_ns = clock_mono_ns(t->worker->conf.clock) + MISMATCH_NS;
 		t->phase = PHASE_OFFSETS;
 		return ST_END;
 	}
@@ -371,8 +430,8 @@ static enum status step_check(struct task *t, struct error *e)
 	t->next_offset = in->next_offset;
 	t->stream_time = in->stream_time;
 	t->idle_time = in->idle_time;
-	if (t->last_event_time == MARKER_NO_TIME)
-		t->last_event_time = in->stream_time;
+	t->last_event_time = in->stream_time;
+	t->last_timestamp = in->last_timestamp;
 	snprintf(t->marker.transactional_id, sizeof t->marker.transactional_id, "%s",
 		t->worker->transactional_id);
 	t->marker.plan_hash = t->worker->conf.plan->hash;
@@ -392,7 +451,7 @@ static enum status step_check(struct task *t, struct error *e)
 	return ST_OK;
 }
 
-enum status takeover_step(struct task *t, struct error *e)
+static enum status phase_step(struct task *t, struct error *e)
 {
 	switch (t->phase) {
 	case PHASE_OFFSETS:
@@ -408,6 +467,30 @@ enum status takeover_step(struct task *t, struct error *e)
 		break;
 	}
 	return ST_OK;
+}
+
+enum status takeover_step(struct task *t, struct error *e)
+{
+	enum status st = phase_step(t, e);
+	if (st && e->class == ERR_RETRIABLE)
+		t->takeover->next_try_ns = clock_mono_ns(t->worker->conf.clock) + RETRY_NS;
+	return st;
+}
+
+static uint32_t restores(const struct worker *w)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		n += w->tasks[i]->phase == PHASE_RESTORE;
+	return n;
+}
+
+bool takeover_waits(const struct task *t)
+{
+	if (t->phase >= PHASE_RUNNING ||
+		clock_mono_ns(t->worker->conf.clock) < t->takeover->next_try_ns)
+		return false;
+	return t->phase != PHASE_BOUNDS || restores(t->worker) < RESTORES_MAX;
 }
 
 void takeover_progress(const struct task *t, struct takeover_progress *out)

@@ -19,6 +19,8 @@ void takeover_start(struct task *t);
 /* One piece. The task is PHASE_RUNNING when it is done. ERR_RETRIABLE: call again later;
  * ERR_FATAL: the task is PHASE_FAILED and says why. */
 enum status takeover_step(struct task *t, struct error *e);
+/* It has something to do now. */
+bool takeover_waits(const struct task *t);
 void takeover_free(struct task *t);
 void takeover_progress(const struct task *t, struct takeover_progress *out);
 

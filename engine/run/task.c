@@ -446,6 +446,8 @@ void task_rewind(struct task *t)
 	t->next_offset = t->marker.inputs[0].next_offset;
 	t->stream_time = t->marker.inputs[0].stream_time;
 	t->idle_time = t->marker.inputs[0].idle_time;
+	t->last_event_time = t->stream_time;
+	t->last_timestamp = t->marker.inputs[0].last_timestamp;
 	t->counts = t->committed_counts;
 	t->progressed = t->first_marker;
 }
@@ -457,6 +459,7 @@ enum status task_reopen(struct task *t, struct error *e)
 		task_rewind(t);
 	table_free(t->table);
 	t->table = NULL;
+	publish_reopen(t);
 	takeover_start(t);
 	return ST_OK;
 }

@@ -71,6 +71,7 @@ struct task {
 	int64_t next_offset, stream_time, idle_time;
 	int64_t last_event_time, last_timestamp; /* of the newest record by event time, Kafka time */
 	int64_t quiet_since_ns;    /* no record since; 0: not quiet */
+	uint64_t looked_records;   /* counts.records when it was last seen whether it is quiet */
 	bool progressed;           /* has something to commit */
 	int64_t held_until_ns;     /* its decoder waits for a schema; 0: not held */
 	bool fetching;             /* the session reads its input */

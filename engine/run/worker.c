@@ -19,6 +19,8 @@
 
 #define RETRY_FIRST_NS INT64_C(50000000)
 #define RETRY_MAX_NS INT64_C(5000000000)
+#define TAKEOVER_ROUND_NS INT64_C(1000000000)
+#define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
 #define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
 
 static struct task *task_find(struct worker *w, uint32_t topic, int32_t partition)
@@ -35,11 +37,15 @@ static void error_note(struct worker *w, const struct error *e)
 	w->last_error_ms = clock_wall_ms(w->conf.clock);
 }
 
-static void task_fail(struct task *t, const struct error *e)
+/* This task alone; its epoch has been given up. */
+static void task_fail(struct worker *w, struct task *t, const struct error *e)
 {
 	t->error = *e;
 	t->phase = PHASE_FAILED;
 	LOG_ERROR("worker", "%s stopped: %s", t->name, e->msg);
+	if (t->fetching)
+		w->conf.log->pause(w->session, t->topic, t->partition);
+	error_note(w, e);
 }
 
 /* -- rebalance -- */
@@ -73,14 +79,15 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 	}
 }
 
-static void task_remove(struct worker *w, uint32_t topic, int32_t partition)
+/* lost: another worker, of this process too, may be using the store already. */
+static void task_remove(struct worker *w, uint32_t topic, int32_t partition, bool lost)
 {
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		struct task *t = w->tasks[i];
 		struct error e;
 		if (t->topic != topic || t->partition != partition)
 			continue;
-		if (t->table && t->phase == PHASE_RUNNING && table_flush(t->table, &e))
+		if (!lost && t->table && t->phase == PHASE_RUNNING && table_flush(t->table, &e))
 			LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s",
 				t->name, e.msg);
 		gone_counts_add(&w->gone, t, w->conf.plan->job->nviews);
@@ -104,7 +111,7 @@ static void on_revoked(void *arg, const struct log_position *parts, uint32_t n, 
 		}
 	}
 	for (uint32_t i = 0; i < n; i++)
-		task_remove(w, parts[i].topic, parts[i].partition);
+		task_remove(w, parts[i].topic, parts[i].partition, lost);
 }
 
 /* -- the transaction's entry -- */
@@ -114,8 +121,12 @@ enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, s
 	struct error *e)
 {
 	if (!w->commit.begun) {
-		if (commit_ready(w, e) || w->conf.log->begin(w->session, e))
+		if (commit_ready(w, e))
 			return ST_ERR;
+		if (w->conf.log->begin(w->session, e)) {
+			w->conf.log->producer_drop(w->session); /* there is nothing to abort */
+			return ST_ERR;
+		}
 		w->commit.begun = true;
 	}
 	w->commit.appended_bytes += key.len + (value ? value->len : 0);
@@ -154,8 +165,10 @@ static void task_hold(struct worker *w, struct task *t, const struct error *e)
 	error_note(w, e);
 	LOG_WARN("worker", "%s waits: %s", t->name, e->msg);
 	w->conf.log->pause(w->session, t->topic, t->partition);
-	if (w->conf.log->seek(w->session, at, &seek))
+	if (w->conf.log->seek(w->session, at, &seek)) {
 		LOG_WARN("worker", "%s: going back failed: %s", t->name, seek.msg);
+		commit_abandon(w); /* which tries again, and takes the task over anew if need be */
+	}
 }
 
 static void holds_end(struct worker *w)
@@ -170,14 +183,19 @@ static void holds_end(struct worker *w)
 	}
 }
 
+/* A producer that is gone after the epoch was given up was fenced, or broke: that is the session's
+ * error, whatever call met it, and a new producer heals it. */
+static bool is_tasks_own(const struct worker *w, const struct error *e)
+{
+	return e->class == ERR_FATAL && w->conf.log->producer_ready(w->session);
+}
+
 /* A batch could not be taken in: nothing of this epoch may commit. */
 static void process_failed(struct worker *w, struct task *t, const struct error *e)
 {
 	commit_abandon(w);
-	if (e->class == ERR_FATAL) {
-		task_fail(t, e);
-		w->conf.log->pause(w->session, t->topic, t->partition);
-		error_note(w, e);
+	if (is_tasks_own(w, e)) {
+		task_fail(w, t, e);
 		return;
 	}
 	t->error = *e;
@@ -186,30 +204,43 @@ static void process_failed(struct worker *w, struct task *t, const struct error 
 
 /* -- one round -- */
 
+static void takeover_failed(struct worker *w, struct task *t, const struct error *e)
+{
+	if (e->class == ERR_RETRIABLE) {
+		t->error = *e;
+		error_note(w, e);
+		LOG_DEBUG("worker", "%s: %s", t->name, e->msg);
+		return;
+	}
+	takeover_free(t);
+	task_fail(w, t, e);
+}
+
+/* A round of them, each in its turn: those that wait for a broker must not keep the worker from its
+ * poll, its open transaction or a stop. Returns whether there is more to do at once. */
 static bool takeovers_step(struct worker *w)
 {
+	int64_t from = clock_mono_ns(w->conf.clock);
 	bool going = false;
 	for (uint32_t i = 0; i < w->ntasks; i++) {
-		struct task *t = w->tasks[i];
+		struct task *t = w->tasks[(w->takeover_next + i) % w->ntasks];
 		struct error e = {0};
-		if (t->phase >= PHASE_RUNNING)
+		if (!takeover_waits(t))
 			continue;
+		if (clock_mono_ns(w->conf.clock) - from > TAKEOVER_ROUND_NS ||
+			atomic_load_explicit(w->conf.stop, memory_order_relaxed)) {
+			w->takeover_next = (w->takeover_next + i) % w->ntasks;
+			return true;
+		}
 		going = true;
-		if (takeover_step(t, &e) == ST_OK) {
-			if (t->phase == PHASE_RUNNING && t->progressed)
-				epoch_touch(w);
-			if (t->phase == PHASE_RUNNING)
-				publish_step(t); /* its record, before its first put */
+		if (takeover_step(t, &e)) {
+			takeover_failed(w, t, &e);
 			continue;
 		}
-		error_note(w, &e);
-		if (e.class == ERR_RETRIABLE) {
-			t->error = e;
-			LOG_DEBUG("worker", "%s: %s", t->name, e.msg);
-		} else {
-			takeover_free(t);
-			task_fail(t, &e);
-		}
+		if (t->phase == PHASE_RUNNING && t->progressed)
+			epoch_touch(w);
+		if (t->phase == PHASE_RUNNING)
+			publish_step(t); /* its record, before its first put */
 	}
 	return going;
 }
@@ -253,12 +284,16 @@ static bool process(struct worker *w, uint32_t n)
 	return ok;
 }
 
-static void idle(struct worker *w, bool *busy)
+/* all: no input had a record. Otherwise those that had none since the last look. */
+static void idle(struct worker *w, bool all, bool *busy)
 {
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		struct task *t = w->tasks[i];
 		struct error e;
-		if (t->phase != PHASE_RUNNING)
+		bool quiet = all || t->looked_records == t->counts.records;
+		t->looked_records = t->counts.records;
+		/* A held input is not silent: its records wait. */
+		if (!quiet || t->phase != PHASE_RUNNING || t->held_until_ns)
 			continue;
 		enum status st = task_idle(t, &e);
 		if (st < 0) {
@@ -269,6 +304,15 @@ static void idle(struct worker *w, bool *busy)
 			epoch_touch(w);
 		*busy |= st == ST_OK;
 	}
+}
+
+static void idle_step(struct worker *w, bool all, bool *busy)
+{
+	int64_t now = clock_mono_ns(w->conf.clock);
+	if (!all && now - w->idle_looked_ns < IDLE_LOOK_NS)
+		return;
+	w->idle_looked_ns = now;
+	idle(w, all, busy);
 }
 
 /* Tables share the worker's budget: above it, each gives back its part. */
@@ -292,9 +336,7 @@ static void tables_tidy(struct worker *w)
 					: (uint64_t)((double)st.bytes * (double)budget / (double)total));
 		if (table_tidy(t->table, false, &e)) {
 			/* The changelog has everything: the task stops, nothing is lost. */
-			task_fail(t, &e);
-			w->conf.log->pause(w->session, t->topic, t->partition);
-			error_note(w, &e);
+			task_fail(w, t, &e);
 		}
 	}
 }
@@ -343,6 +385,10 @@ static enum status commit_try(struct worker *w)
 	int64_t from = clock_mono_ns(w->conf.clock);
 	enum status st = commit_epoch(w, &e);
 	w->spent.output_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
+	if (st && w->commit.refused && is_tasks_own(w, &e)) {
+		task_fail(w, w->commit.refused, &e);
+		return ST_ERR;
+	}
 	if (st) {
 		retry_later(w, &e);
 		return ST_ERR;
@@ -389,8 +435,7 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 	*busy = n || taking_over;
 	if (n && !process(w, n))
 		return ST_OK;
-	if (!n)
-		idle(w, busy);
+	idle_step(w, !n, busy);
 	if (commit_is_due(w) && commit_try(w))
 		return ST_OK;
 	if (!w->commit.dirty)
@@ -447,7 +492,7 @@ void worker_close(struct worker *w)
 	if (w->session)
 		w->conf.log->session_close(w->session);
 	while (w->ntasks)
-		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition);
+		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition, true);
 	free(w->gone.views);
 	free(w->tasks);
 	free(w->keys);

@@ -59,6 +59,8 @@ struct worker {
 	uint32_t late_topic, dead_topic; /* session's numbers */
 	int64_t retry_at_ns;     /* after an aborted epoch: not before */
 	uint32_t failures;       /* in a row */
+	uint32_t takeover_next;  /* whose turn it is */
+	int64_t idle_looked_ns;
 	struct error last_error;
 	int64_t last_error_ms;
 	struct gone_counts gone; /* of tasks that moved away */
