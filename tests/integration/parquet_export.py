@@ -155,9 +155,9 @@ def engine(events):
     try:
         await_(lambda: node.poll() is not None or event_rows(f"{PREFIX}.{VIEW}.v1") == events and
                event_rows(f"{PREFIX}.{SHOPS}.v1") == events - (events + 3) // 4)
-        assert node.poll() is None, open(f"{TMP}/engine.log").read()[-3000:]
         node.send_signal(signal.SIGTERM)
-        assert node.wait(30) == 0
+        code = node.wait(30)
+        assert code == 0, (code, open(f"{TMP}/engine.log").read()[-3000:])
     finally:
         node.kill()
         node.wait()
