@@ -1,103 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The log in memory. Offsets behave as Kafka's: a transaction's records take theirs when they
-// become visible, and a control record follows them in each partition it touched.
-// Not thread-safe, and no broker: one thread drives producers and sessions alike.
-#include "run/memory_log.h"
-
-#include <stdlib.h>
+// The log in memory: topics, offsets, readers. Offsets behave as Kafka's: a transaction's records
+// take theirs when they become visible, and a control record follows them in each partition it
+// touched. Not thread-safe: one thread drives producers and sessions alike.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
-
-struct mem_record {
-	int64_t offset, timestamp;
-	bool has_key, has_value, pending_free;
-	struct slice key, value; /* one allocation, at key.p or value.p */
-	void *bytes;
-	struct log_header *headers; /* one allocation with their names and values */
-	uint32_t nheaders;
-};
-
-struct mem_partition {
-	struct mem_record *records;
-	uint32_t n, cap;
-	int64_t begin, end;
-	bool owned;
-};
-
-struct mem_topic {
-	char *name;
-	struct mem_partition *parts;
-	int32_t nparts;
-	bool discard;
-};
-
-struct mem_offset {
-	char *group;
-	uint32_t topic;
-	int32_t partition;
-	int64_t offset;
-};
-
-struct log_broker {
-	struct mem_topic *topics;
-	uint32_t ntopics;
-	struct mem_offset *offsets;
-	uint32_t noffsets;
-	char *discard[8];
-	uint32_t ndiscard;
-	void (*tap)(void *, const char *, int32_t, const struct log_record *);
-	void *tap_arg;
-	enum memory_fault (*fault)(void *, enum memory_step);
-	void *fault_arg;
-	uint64_t open_transactions;
-	struct log_session *sessions;
-};
-
-struct mem_fetch {
-	uint32_t topic;
-	int32_t partition;
-	int64_t position, delivered;
-	bool owned, fetching, paused;
-	bool taken, lost; /* told at the next poll */
-};
-
-struct mem_pending {
-	uint32_t topic;
-	int32_t partition;
-	struct mem_record record;
-};
-
-struct log_session {
-	struct log_broker *b;
-	char *group;
-	uint32_t *subscribed;
-	uint32_t nsubscribed;
-	struct log_events events;
-	struct mem_fetch *fetches;
-	uint32_t nfetches, next;
-	struct mem_pending *pending;
-	uint32_t npending, cap_pending;
-	struct log_position *sent;
-	uint32_t nsent;
-	bool ready, ambiguous, begun;
-	struct log_session *next_session; /* of the broker */
-};
-
-struct log_reader {
-	struct log_broker *b;
-	uint32_t topic;
-	int32_t partition;
-	int64_t position;
-};
+#include "run/memory_log_inside.h"
 
 struct log_broker *memory_log_new(void)
 {
 	return xcalloc(1, sizeof(struct log_broker));
 }
 
-static void record_free(struct mem_record *r)
+void mem_record_free(struct mem_record *r)
 {
 	free(r->bytes);
 	free(r->headers);
@@ -109,7 +26,7 @@ static void mem_close(struct log_broker *b)
 		for (int32_t p = 0; p < b->topics[t].nparts; p++) {
 			struct mem_partition *part = &b->topics[t].parts[p];
 			for (uint32_t i = 0; i < part->n; i++)
-				record_free(&part->records[i]);
+				mem_record_free(&part->records[i]);
 			free(part->records);
 		}
 		free(b->topics[t].parts);
@@ -124,7 +41,7 @@ static void mem_close(struct log_broker *b)
 	free(b);
 }
 
-static struct mem_topic *topic_find(struct log_broker *b, const char *name)
+struct mem_topic *mem_topic_find(struct log_broker *b, const char *name)
 {
 	for (uint32_t i = 0; i < b->ntopics; i++)
 		if (strcmp(b->topics[i].name, name) == 0)
@@ -143,7 +60,7 @@ static enum status mem_topics_ensure(struct log_broker *b, const struct log_topi
 {
 	(void)e;
 	for (uint32_t i = 0; i < n; i++) {
-		if (topic_find(b, t[i].name))
+		if (mem_topic_find(b, t[i].name))
 			continue;
 		b->topics = xrealloc(b->topics, (b->ntopics + 1) * sizeof *b->topics);
 		struct mem_topic *m = &b->topics[b->ntopics++];
@@ -159,7 +76,7 @@ static enum status mem_topic_info(struct log_broker *b, const char *topic,
 	struct log_topic_info *out, struct error *e)
 {
 	(void)e;
-	struct mem_topic *t = topic_find(b, topic);
+	struct mem_topic *t = mem_topic_find(b, topic);
 	*out = (struct log_topic_info){.partitions = t ? t->nparts : 0};
 	if (t)
 		out->id[0] = (uint8_t)(t - b->topics + 1);
@@ -178,7 +95,7 @@ static enum status mem_topics_list(struct log_broker *b, const char *begins,
 
 static struct mem_partition *part_find(struct log_broker *b, const char *topic, int32_t partition)
 {
-	struct mem_topic *t = topic_find(b, topic);
+	struct mem_topic *t = mem_topic_find(b, topic);
 	return t && partition >= 0 && partition < t->nparts ? &t->parts[partition] : NULL;
 }
 
@@ -219,7 +136,7 @@ static struct log_record record_view(const struct mem_record *r, uint32_t topic,
 		r->has_value, r->key, r->value, r->headers, r->nheaders};
 }
 
-static struct mem_record record_copy(const struct slice *key, const struct slice *value,
+struct mem_record mem_record_copy(const struct slice *key, const struct slice *value,
 	int64_t timestamp)
 {
 	uint32_t klen = key ? key->len : 0, vlen = value ? value->len : 0;
@@ -232,7 +149,7 @@ static struct mem_record record_copy(const struct slice *key, const struct slice
 		.key = {bytes, klen}, .value = {bytes + klen, vlen}, .bytes = bytes};
 }
 
-static void headers_copy(struct mem_record *r, const struct log_header *headers, uint32_t n)
+void mem_headers_copy(struct mem_record *r, const struct log_header *headers, uint32_t n)
 {
 	size_t bytes = n * sizeof *headers;
 	for (uint32_t i = 0; i < n; i++)
@@ -253,7 +170,7 @@ static void headers_copy(struct mem_record *r, const struct log_header *headers,
 }
 
 /* Takes the record over. */
-static int64_t part_append(struct log_broker *b, uint32_t topic, int32_t partition,
+int64_t mem_part_append(struct log_broker *b, uint32_t topic, int32_t partition,
 	struct mem_record r)
 {
 	struct mem_topic *t = &b->topics[topic];
@@ -263,7 +180,7 @@ static int64_t part_append(struct log_broker *b, uint32_t topic, int32_t partiti
 	if (b->tap)
 		b->tap(b->tap_arg, t->name, partition, &view);
 	if (t->discard) {
-		record_free(&r);
+		mem_record_free(&r);
 		p->begin = p->end;
 		return r.offset;
 	}
@@ -278,10 +195,10 @@ static int64_t part_append(struct log_broker *b, uint32_t topic, int32_t partiti
 int64_t memory_log_produce(struct log_broker *b, const char *topic, int32_t partition,
 	const struct slice *key, const struct slice *value, int64_t timestamp)
 {
-	struct mem_topic *t = topic_find(b, topic);
+	struct mem_topic *t = mem_topic_find(b, topic);
 	INVARIANT(t && partition >= 0 && partition < t->nparts);
-	return part_append(b, (uint32_t)(t - b->topics), partition,
-		record_copy(key, value, timestamp));
+	return mem_part_append(b, (uint32_t)(t - b->topics), partition,
+		mem_record_copy(key, value, timestamp));
 }
 
 void memory_log_skip_to(struct log_broker *b, const char *topic, int32_t partition,
@@ -316,7 +233,7 @@ void memory_log_faults(struct log_broker *b, enum memory_fault (*fn)(void *, enu
 enum status memory_log_read(struct log_broker *b, const char *topic, int32_t partition,
 	uint32_t index, struct log_record *out)
 {
-	struct mem_topic *t = topic_find(b, topic);
+	struct mem_topic *t = mem_topic_find(b, topic);
 	struct mem_partition *p = part_find(b, topic, partition);
 	if (!p || index >= p->n)
 		return ST_END;
@@ -327,13 +244,13 @@ enum status memory_log_read(struct log_broker *b, const char *topic, int32_t par
 static enum status mem_put(struct log_broker *b, const char *topic, int32_t partition,
 	struct slice key, const struct slice *value, int64_t *offset, struct error *e)
 {
-	struct mem_topic *t = topic_find(b, topic);
+	struct mem_topic *t = mem_topic_find(b, topic);
 	if (t && partition < 0)
 		partition = log_partition_of(key, t->nparts);
 	if (!part_find(b, topic, partition))
 		return no_partition(e, topic, partition);
-	int64_t at = part_append(b, (uint32_t)(t - b->topics), partition,
-		record_copy(&key, value, 0));
+	int64_t at = mem_part_append(b, (uint32_t)(t - b->topics), partition,
+		mem_record_copy(&key, value, 0));
 	if (offset)
 		*offset = at;
 	return ST_OK;
@@ -347,7 +264,7 @@ static enum status mem_delete_before(struct log_broker *b, const char *topic, in
 		return no_partition(e, topic, partition);
 	uint32_t gone = 0;
 	while (gone < p->n && p->records[gone].offset < offset)
-		record_free(&p->records[gone++]);
+		mem_record_free(&p->records[gone++]);
 	p->n -= gone;
 	memmove(p->records, p->records + gone, p->n * sizeof *p->records);
 	if (offset > p->begin)
@@ -355,7 +272,7 @@ static enum status mem_delete_before(struct log_broker *b, const char *topic, in
 	return ST_OK;
 }
 
-static struct mem_offset *offset_find(struct log_broker *b, const char *group, uint32_t topic,
+struct mem_offset *mem_offset_find(struct log_broker *b, const char *group, uint32_t topic,
 	int32_t partition)
 {
 	for (uint32_t i = 0; i < b->noffsets; i++)
@@ -365,9 +282,9 @@ static struct mem_offset *offset_find(struct log_broker *b, const char *group, u
 	return NULL;
 }
 
-static void offset_store(struct log_broker *b, const char *group, struct log_position at)
+void mem_offset_store(struct log_broker *b, const char *group, struct log_position at)
 {
-	struct mem_offset *o = offset_find(b, group, at.topic, at.partition);
+	struct mem_offset *o = mem_offset_find(b, group, at.topic, at.partition);
 	if (!o) {
 		b->offsets = xrealloc(b->offsets, (b->noffsets + 1) * sizeof *b->offsets);
 		o = &b->offsets[b->noffsets++];
@@ -381,8 +298,8 @@ static enum status mem_group_offsets(struct log_broker *b, const char *group,
 {
 	(void)e;
 	for (uint32_t i = 0; i < n; i++) {
-		struct mem_topic *t = topic_find(b, names[i]);
-		struct mem_offset *o = t ? offset_find(b, group, (uint32_t)(t - b->topics),
+		struct mem_topic *t = mem_topic_find(b, names[i]);
+		struct mem_offset *o = t ? mem_offset_find(b, group, (uint32_t)(t - b->topics),
 						   pos[i].partition)
 					 : NULL;
 		pos[i].offset = o ? o->offset : LOG_OFFSET_NONE;
@@ -398,7 +315,7 @@ static enum status mem_group_members(struct log_broker *b, const char *group, ch
 	return ST_OK;
 }
 
-static enum status injected(struct error *e, enum memory_fault f, enum error_class class,
+enum status mem_injected(struct error *e, enum memory_fault f, enum error_class class,
 	const char *what)
 {
 	return error_set(e, f == MEM_REFUSE ? ERR_FATAL : class, 0, "injected: %s failed", what);
@@ -412,12 +329,12 @@ static enum status mem_reader_open(struct log_broker *b, const char *topic, int3
 	if (!p)
 		return no_partition(e, topic, partition);
 	if (b->fault && b->fault(b->fault_arg, MEM_READER) == MEM_FAIL)
-		return injected(e, MEM_FAIL, ERR_RETRIABLE, "opening a reader");
+		return mem_injected(e, MEM_FAIL, ERR_RETRIABLE, "opening a reader");
 	if (offset < p->begin || offset > p->end)
 		return error_set(e, ERR_FATAL, 0, "%s[%d]: offset %lld is out of range", topic,
 			(int)partition, (long long)offset);
 	*out = xcalloc(1, sizeof **out);
-	**out = (struct log_reader){b, (uint32_t)(topic_find(b, topic) - b->topics), partition,
+	**out = (struct log_reader){b, (uint32_t)(mem_topic_find(b, topic) - b->topics), partition,
 		offset};
 	return ST_OK;
 }
@@ -436,7 +353,7 @@ static uint32_t part_lower(const struct mem_partition *p, int64_t offset)
 	return lo;
 }
 
-static uint32_t part_read(struct log_broker *b, uint32_t topic, int32_t partition,
+uint32_t mem_part_read(struct log_broker *b, uint32_t topic, int32_t partition,
 	int64_t *position, struct log_record *out, uint32_t max)
 {
 	struct mem_partition *p = &b->topics[topic].parts[partition];
@@ -451,7 +368,7 @@ static enum status mem_reader_poll(struct log_reader *r, int timeout_ms, struct 
 	uint32_t max, uint32_t *n, struct error *e)
 {
 	(void)timeout_ms, (void)e;
-	*n = part_read(r->b, r->topic, r->partition, &r->position, out, max);
+	*n = mem_part_read(r->b, r->topic, r->partition, &r->position, out, max);
 	return ST_OK;
 }
 
@@ -463,330 +380,6 @@ static int64_t mem_reader_position(struct log_reader *r)
 static void mem_reader_close(struct log_reader *r)
 {
 	free(r);
-}
-
-static enum status mem_session_open(struct log_broker *b, const struct log_session_conf *conf,
-	struct log_session **out, struct error *e)
-{
-	struct log_session *s = xcalloc(1, sizeof *s);
-	s->b = b;
-	s->group = xstrdup(conf->group);
-	s->events = conf->events;
-	for (uint32_t i = 0; conf->subscribe[i]; i++) {
-		struct mem_topic *t = topic_find(b, conf->subscribe[i]);
-		if (!t)
-			return error_set(e, ERR_FATAL, 0, "there is no topic %s",
-				conf->subscribe[i]);
-		s->subscribed = xrealloc(s->subscribed, (i + 1) * sizeof *s->subscribed);
-		s->subscribed[s->nsubscribed++] = (uint32_t)(t - b->topics);
-	}
-	s->next_session = b->sessions;
-	b->sessions = s;
-	*out = s;
-	return ST_OK;
-}
-
-static struct mem_fetch *fetch_find(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	for (uint32_t i = 0; i < s->nfetches; i++)
-		if (s->fetches[i].topic == topic && s->fetches[i].partition == partition)
-			return &s->fetches[i];
-	return NULL;
-}
-
-static struct mem_fetch *fetch_add(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	struct mem_fetch *f = fetch_find(s, topic, partition);
-	if (f)
-		return f;
-	s->fetches = xrealloc(s->fetches, (s->nfetches + 1) * sizeof *s->fetches);
-	f = &s->fetches[s->nfetches++];
-	*f = (struct mem_fetch){.topic = topic, .partition = partition, .delivered = -1};
-	return f;
-}
-
-static void session_assign(struct log_session *s)
-{
-	for (uint32_t i = 0; i < s->nsubscribed; i++) {
-		struct mem_topic *t = &s->b->topics[s->subscribed[i]];
-		for (int32_t p = 0; p < t->nparts; p++) {
-			if (t->parts[p].owned)
-				continue;
-			t->parts[p].owned = true;
-			fetch_add(s, s->subscribed[i], p)->owned = true;
-			struct log_position at = {s->subscribed[i], p, LOG_OFFSET_NONE};
-			s->events.assigned(s->events.arg, &at, 1);
-		}
-	}
-}
-
-void memory_log_take(struct log_broker *b, const char *topic, int32_t partition, bool lost)
-{
-	uint32_t number = (uint32_t)(topic_find(b, topic) - b->topics);
-	for (struct log_session *s = b->sessions; s; s = s->next_session) {
-		struct mem_fetch *f = fetch_find(s, number, partition);
-		if (!f || !f->owned)
-			continue;
-		f->taken = true;
-		f->lost = lost;
-		if (lost)
-			b->topics[number].parts[partition].owned = false;
-	}
-}
-
-/* What was taken goes, and the callback runs, before anything is given or read. */
-static bool session_revoke(struct log_session *s)
-{
-	bool any = false;
-	for (uint32_t i = 0; i < s->nfetches; i++) {
-		struct mem_fetch f = s->fetches[i];
-		if (!f.taken)
-			continue;
-		struct log_position at = {f.topic, f.partition, LOG_OFFSET_NONE};
-		any = true;
-		s->events.revoked(s->events.arg, &at, 1, f.lost);
-		struct mem_fetch *gone = fetch_find(s, f.topic, f.partition);
-		gone->owned = gone->fetching = gone->paused = gone->taken = gone->lost = false;
-		if (!f.lost)
-			s->b->topics[f.topic].parts[f.partition].owned = false;
-	}
-	return any;
-}
-
-static void pending_drop(struct log_session *s)
-{
-	for (uint32_t i = 0; i < s->npending; i++)
-		record_free(&s->pending[i].record);
-	s->npending = s->nsent = 0;
-	s->begun = false;
-}
-
-static void mem_session_close(struct log_session *s)
-{
-	if (!s)
-		return;
-	session_revoke(s);
-	struct log_session **link = &s->b->sessions;
-	while (*link != s)
-		link = &(*link)->next_session;
-	*link = s->next_session;
-	for (uint32_t i = 0; i < s->nfetches; i++) {
-		struct mem_fetch *f = &s->fetches[i];
-		if (!f->owned)
-			continue;
-		struct log_position at = {f->topic, f->partition, LOG_OFFSET_NONE};
-		s->events.revoked(s->events.arg, &at, 1, false);
-		s->b->topics[f->topic].parts[f->partition].owned = false;
-	}
-	pending_drop(s);
-	free(s->pending);
-	free(s->sent);
-	free(s->fetches);
-	free(s->subscribed);
-	free(s->group);
-	free(s);
-}
-
-static uint32_t mem_topic(struct log_session *s, const char *name)
-{
-	struct mem_topic *t = topic_find(s->b, name);
-	INVARIANT(t);
-	return (uint32_t)(t - s->b->topics);
-}
-
-static enum status mem_poll(struct log_session *s, int timeout_ms, struct log_record *out,
-	uint32_t max, uint32_t *n, struct error *e)
-{
-	(void)timeout_ms, (void)e;
-	if (!session_revoke(s))
-		session_assign(s);
-	*n = 0;
-	for (uint32_t i = 0; i < s->nfetches && *n < max; i++) {
-		struct mem_fetch *f = &s->fetches[(s->next + i) % s->nfetches];
-		if (f->fetching && !f->paused)
-			*n += part_read(s->b, f->topic, f->partition, &f->position, out + *n,
-				max - *n);
-	}
-	s->next = s->nfetches ? (s->next + 1) % s->nfetches : 0;
-	return ST_OK;
-}
-
-static enum status mem_fetch(struct log_session *s, struct log_position at, struct error *e)
-{
-	struct mem_partition *p = &s->b->topics[at.topic].parts[at.partition];
-	if (at.offset < p->begin || at.offset > p->end)
-		return error_set(e, ERR_FATAL, 0, "%s[%d]: offset %lld is out of range",
-			s->b->topics[at.topic].name, (int)at.partition, (long long)at.offset);
-	struct mem_fetch *f = fetch_add(s, at.topic, at.partition);
-	f->fetching = true;
-	f->position = at.offset;
-	return ST_OK;
-}
-
-static void mem_unfetch(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	struct mem_fetch *f = fetch_find(s, topic, partition);
-	if (f)
-		f->fetching = false;
-}
-
-static void mem_pause(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	fetch_add(s, topic, partition)->paused = true;
-}
-
-static void mem_resume(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	fetch_add(s, topic, partition)->paused = false;
-}
-
-static enum status mem_committed(struct log_session *s, struct log_position *pos, uint32_t n,
-	struct error *e)
-{
-	(void)e;
-	for (uint32_t i = 0; i < n; i++) {
-		struct mem_offset *o =
-			offset_find(s->b, s->group, pos[i].topic, pos[i].partition);
-		pos[i].offset = o ? o->offset : LOG_OFFSET_NONE;
-	}
-	return ST_OK;
-}
-
-static int64_t mem_high_watermark(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	return s->b->topics[topic].parts[partition].end;
-}
-
-static enum memory_fault fault_at(struct log_session *s, enum memory_step step)
-{
-	enum memory_fault f = s->b->fault ? s->b->fault(s->b->fault_arg, step) : MEM_PASS;
-	if (f == MEM_AMBIGUOUS)
-		s->ambiguous = true;
-	return f == MEM_AMBIGUOUS ? MEM_PASS : f;
-}
-
-static enum status mem_producer_init(struct log_session *s, struct error *e)
-{
-	enum memory_fault f = fault_at(s, MEM_INIT);
-	if (f)
-		return injected(e, f, ERR_RETRIABLE, "init_transactions");
-	pending_drop(s);
-	s->ready = true;
-	s->ambiguous = false;
-	return ST_OK;
-}
-
-static void mem_producer_drop(struct log_session *s)
-{
-	pending_drop(s);
-	s->ready = s->ambiguous = false;
-}
-
-static bool mem_producer_ready(struct log_session *s)
-{
-	return s->ready;
-}
-
-static bool mem_producer_ambiguous(struct log_session *s)
-{
-	return s->ambiguous;
-}
-
-static enum status mem_begin(struct log_session *s, struct error *e)
-{
-	INVARIANT(s->ready && !s->begun && !s->ambiguous);
-	enum memory_fault f = fault_at(s, MEM_BEGIN);
-	if (f)
-		return injected(e, f, ERR_ABORT, "begin");
-	s->begun = true;
-	return ST_OK;
-}
-
-static enum status mem_append(struct log_session *s, uint32_t topic, int32_t partition,
-	struct slice key, const struct slice *value, const struct log_header *headers,
-	uint32_t nheaders, int64_t timestamp, struct error *e)
-{
-	INVARIANT(s->begun && nheaders <= LOG_HEADERS_MAX);
-	enum memory_fault f = fault_at(s, MEM_APPEND);
-	if (f)
-		return injected(e, f, ERR_ABORT, "append");
-	if (s->npending == s->cap_pending) {
-		s->cap_pending = s->cap_pending ? 2 * s->cap_pending : 64;
-		s->pending = xrealloc(s->pending, s->cap_pending * sizeof *s->pending);
-	}
-	s->pending[s->npending++] = (struct mem_pending){topic, partition,
-		record_copy(key.p ? &key : NULL, value, timestamp)};
-	headers_copy(&s->pending[s->npending - 1].record, headers, nheaders);
-	return ST_OK;
-}
-
-static enum status mem_flush(struct log_session *s, struct error *e)
-{
-	enum memory_fault f = fault_at(s, MEM_FLUSH);
-	return f ? injected(e, f, ERR_ABORT, "flush") : ST_OK;
-}
-
-static int64_t mem_delivered(struct log_session *s, uint32_t topic, int32_t partition)
-{
-	struct mem_fetch *f = fetch_find(s, topic, partition);
-	return f ? f->delivered : -1;
-}
-
-static enum status mem_send_offsets(struct log_session *s, const struct log_position *next,
-	uint32_t n, struct error *e)
-{
-	INVARIANT(s->begun && n);
-	enum memory_fault f = fault_at(s, MEM_OFFSETS);
-	if (f)
-		return injected(e, f, ERR_ABORT, "send_offsets");
-	for (uint32_t i = 0; i < n; i++)
-		if (fetch_add(s, next[i].topic, next[i].partition)->lost)
-			return error_set(e, ERR_ABORT, 0, "of an earlier generation");
-	s->sent = xrealloc(s->sent, n * sizeof *s->sent);
-	memcpy(s->sent, next, n * sizeof *s->sent);
-	s->nsent = n;
-	return ST_OK;
-}
-
-static void transaction_apply(struct log_session *s)
-{
-	for (uint32_t i = 0; i < s->npending; i++) {
-		struct mem_pending *p = &s->pending[i];
-		int64_t at = part_append(s->b, p->topic, p->partition, p->record);
-		fetch_add(s, p->topic, p->partition)->delivered = at + 1;
-	}
-	for (uint32_t i = 0; i < s->npending; i++) { /* a control record in each, once */
-		struct mem_fetch *f =
-			fetch_find(s, s->pending[i].topic, s->pending[i].partition);
-		struct mem_partition *p = &s->b->topics[f->topic].parts[f->partition];
-		if (f->delivered == p->end)
-			p->end++;
-	}
-	for (uint32_t i = 0; i < s->nsent; i++)
-		offset_store(s->b, s->group, s->sent[i]);
-	s->npending = s->nsent = 0;
-	s->begun = false;
-}
-
-static enum status mem_commit(struct log_session *s, struct error *e)
-{
-	INVARIANT(s->begun && s->nsent);
-	enum memory_fault f = fault_at(s, MEM_COMMIT);
-	if (f == MEM_FAIL || f == MEM_REFUSE) {
-		pending_drop(s);
-		return injected(e, f, ERR_UNKNOWN, "commit");
-	}
-	transaction_apply(s);
-	return f == MEM_FAIL_DONE ? injected(e, f, ERR_UNKNOWN, "commit") : ST_OK;
-}
-
-static enum status mem_abort(struct log_session *s, struct error *e)
-{
-	enum memory_fault f = fault_at(s, MEM_ABORT);
-	if (f)
-		return injected(e, f, ERR_ABORT, "abort");
-	pending_drop(s);
-	return ST_OK;
 }
 
 static enum status mem_fence(struct log_broker *b, const char *transactional_id, struct error *e)
