@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import markdown
+import operations
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 WEIR = os.environ["WEIR_BIN"]
@@ -294,6 +295,26 @@ def generated():
                 yield f"{page}: {done.stdout[-2000:]}"
 
 
+def alert_rules(base):
+    """Metrics that exist; what promtool says, where it is installed."""
+    for block in markdown.blocks_of("docs/operations.md", text_of("docs/operations.md")):
+        if block.directive("prometheus rules") is None:
+            continue
+        metrics = text_of("docs/reference/metrics.md")
+        for name in sorted(set(re.findall(r"\bweir_\w+", block.text))):
+            if f"`{name}`" not in metrics:
+                yield f"{block.place}: there is no {name}"
+        path = os.path.join(base, "rules.yml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(block.text)
+        if shutil.which("promtool"):
+            done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True, check=False)
+            if done.returncode:
+                yield done.stdout + done.stderr
+        return
+    yield "docs/operations.md shows no rules"
+
+
 def main():
     base = tempfile.mkdtemp(prefix="docs.", dir=os.environ.get("WEIR_TMP"))
     try:
@@ -303,11 +324,14 @@ def main():
         for path in tracked("*.md", ":!docs/decisions", ":!docs/reference/cli.md"):    # to come; generated
             check(f"commands and options of {path}", unknown_words(path, known))
         check("generated pages are the program's", generated())
+        check("the alerting rules name metrics", alert_rules(base))
         yaml_jobs(base)
         readme_offline(base)
         for path in tracked("docs/guide/*.md"):
             if RUN_MARK in text_of(path):
                 guide(path, base)
+        for name, problem in operations.claims(TOP, WEIR, base):
+            check("operations: " + name, [problem] if problem else [])
     finally:
         shutil.rmtree(base, ignore_errors=True)
     print(f"suite: {passed} passed, {failed} failed")
