@@ -349,6 +349,89 @@ START_TEST(test_schema_unknown)
 }
 END_TEST
 
+static enum status id_seven(void *arg, uint32_t id, const struct schema **out, struct error *e)
+{
+	(void)arg;
+	if (id != 7) {
+		error_set(e, ERR_SKIP, 0, "no schema %u here", id);
+		return ST_END;
+	}
+	*out = rig.schema;
+	return ST_OK;
+}
+
+static void row_framed(uint32_t id, const char *key)
+{
+	struct log_record r;
+	struct buf b = {0};
+	row(1, "N1", T0, 1, 1);
+	ck_assert_int_eq(memory_log_read(rig.broker, RIG_TOPIC, 1, 0, &r), ST_OK);
+	avro_frame_registry(&b, id);
+	buf_add(&b, r.value.p + AVRO_SINGLE_OBJECT_BYTES,
+	        r.value.len - AVRO_SINGLE_OBJECT_BYTES);
+	struct slice k = slice_of(key), v = buf_view(&b);
+	memory_log_produce(rig.broker, RIG_TOPIC, 0, &k, &v, 0);
+	buf_release(&b);
+}
+
+START_TEST(test_registry_frames)
+{
+	struct schema_source source = {.by_fingerprint = rig.conf.schemas->by_fingerprint,
+	        .arg = rig.conf.schemas->arg,
+	        .by_id = id_seven};
+	rig.conf.schemas = &source;
+	row_framed(7, "a");
+	row(0, "N1", T0, 2, 2); /* both kinds in one topic */
+	rig_export(&rig);
+	ck_assert_str_eq(rig_sql(&rig, "SELECT n FROM FILES ORDER BY n"), "1\n1\n2");
+	row_framed(8, "b");
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_str_eq(rig.e.msg,
+	        "rows of t.v.v1 have schema id 8, which is not known: no schema 8 here");
+}
+END_TEST
+
+static int polls_failing;
+
+static enum status poll_failing(struct log_reader *r, int timeout_ms, struct log_record *out,
+        uint32_t max, uint32_t *n, struct error *e)
+{
+	if (polls_failing-- > 0) {
+		*n = 0;
+		return error_set(e, ERR_RETRIABLE, 0, "the broker is away");
+	}
+	return memory_log.reader_poll(r, timeout_ms, out, max, n, e);
+}
+
+/* A clock that runs a second each time it is looked at. */
+static int64_t running_ns(struct clock *c)
+{
+	struct clock_manual *m = (struct clock_manual *)c;
+	return (m->now_ms += 1000) * 1000000;
+}
+
+START_TEST(test_broker_away)
+{
+	struct log_ops ops = memory_log;
+	struct clock_manual clock;
+	clock_manual_init(&clock, 0);
+	clock.clock.mono_ns = running_ns;
+	ops.reader_poll = poll_failing;
+	rig.conf.log = &ops;
+	rig.conf.clock = &clock.clock;
+	row(0, "N1", T0, 1, 1);
+	polls_failing = 20;
+	rig_export(&rig); /* it came back in time */
+	ck_assert_uint_eq(rig.counts.rows, 1);
+	row(0, "N1", T0, 2, 2);
+	polls_failing = 1000000;
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_int_eq(rig.e.class, ERR_RETRIABLE);
+	ck_assert_str_eq(rig.e.msg, "the broker is away");
+	ck_assert_int_gt(polls_failing, 1000000 - 200);
+}
+END_TEST
+
 START_TEST(test_no_row)
 {
 	struct slice key = slice_of("k"), junk = slice_of("{\"n\":1}");
@@ -621,6 +704,8 @@ int main(void)
 	tcase_add_test(t, test_many_keys_again);
 	tcase_add_test(t, test_schema_changes_in_the_topic);
 	tcase_add_test(t, test_schema_unknown);
+	tcase_add_test(t, test_registry_frames);
+	tcase_add_test(t, test_broker_away);
 	tcase_add_test(t, test_no_row);
 	tcase_add_test(t, test_gap);
 	tcase_add_test(t, test_topic_made_again);
