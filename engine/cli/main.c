@@ -3,6 +3,7 @@
 // The program: builds the context that commands get, and runs one. The only place that joins
 // the engine, the operators and the connectors; everything else knows contracts alone.
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,8 +318,12 @@ static enum answer run(int argc, char **argv)
 	return a;
 }
 
+#define MALLOC_ARENAS 2
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	/* librdkafka's and RocksDB's threads would otherwise each keep an arena of freed memory. */
+	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	return (int)output_end(run(argc - 1, argv + 1));
 }
