@@ -424,7 +424,8 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 	if (poll_timed(w, waiting ? 50 : poll_timeout(w, timeout_ms, taking_over), &n, e)) {
 		if (e->class == ERR_FATAL)
 			return ST_ERR;
-		retry_later(w, e);
+		if (!waiting) /* else it was told already */
+			retry_later(w, e);
 		return ST_OK;
 	}
 	if (waiting) {
