@@ -242,7 +242,7 @@ def show_counts(job, prefix, weir):
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(job["dead_by_reason"].items()))
     line("late records", f"{job['late']:,}, kept in {prefix}.flights.late")
     line("dead letters", f"{job['dead']:,}, kept in {prefix}.flights.dead: {reasons or 'none'}")
-    print(dim("  data.py has made them up, out of real records; the last one of them:"))
+    print(dim("  data.py has made the dead ones up, out of real records; the newest of each:"))
     indented([weir, "dead", "list", "flights", "--limit", "1"])
 
 
