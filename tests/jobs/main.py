@@ -60,6 +60,12 @@ for tag, pattern, first in (("null", r"^(null|~|)$", ["n", "~", ""]), ("bool", r
     Loader.add_implicit_resolver("tag:yaml.org,2002:" + tag, re.compile(pattern), list(first))
 
 
+def events_read(test, folder):
+    if isinstance(test["events"], str):
+        with open(os.path.join(folder, test["events"]), encoding="utf-8") as file:
+            test["events"] = [json.loads(line) for line in file]
+
+
 def events_of(test):
     """A test's events as lines of `weir try`."""
     for event in test["events"]:
@@ -106,6 +112,7 @@ def against_oracle(job_path, test_path, base):
     with open(os.path.join(TOP, job_path), encoding="utf-8") as file:
         job = yaml.safe_load(file)
     test = yaml.load(text, Loader)      # noqa: S506: a SafeLoader
+    events_read(test, os.path.join(TOP, os.path.dirname(test_path)))
     views = views_in_place(job, test)
     events, rows = os.path.join(base, "events.jsonl"), os.path.join(base, "rows.jsonl")
     with open(events, "w", encoding="utf-8") as file:
