@@ -7,8 +7,9 @@
 //   bench_generate N TOPIC [PARTITIONS]   makes the topic and produces it   (WEIR_BROKERS)
 //   bench_generate N                      prints "partition<TAB>event" of some users, for checks
 //
-// The sample is the 20 most frequent users and one of 5,003 of the others.
+// The sample is the three most frequent users, 52 of the next 5,000, one of 5,003 of the others.
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,13 +101,18 @@ static struct slice event_key(const struct event *ev)
 	return (struct slice){(const uint8_t *)ev->key, ev->key_len};
 }
 
+static bool sampled(uint32_t rank)
+{
+	return rank < 3 || (rank < 5000 && rank % 97 == 50) || rank % 5003 == 7;
+}
+
 static void print(uint64_t n, int32_t partitions)
 {
 	struct zipf z = zipf_make();
 	struct event ev = {0};
 	for (uint64_t i = 0; i < n; i++) {
 		event_make(&ev, &z, i, n);
-		if (ev.rank >= 20 && ev.rank % 5003 != 7)
+		if (!sampled(ev.rank))
 			continue;
 		printf("%d\t%.*s\n", (int)log_partition_of(event_key(&ev), partitions),
 		        (int)ev.value.len, (const char *)ev.value.p);
