@@ -17,45 +17,48 @@ static int due_cmp(int64_t da, struct slice a, int64_t db, struct slice b)
 	return slice_cmp(a, b);
 }
 
-static bool due_before(const struct entry *a, const struct entry *b)
+/* The instant lies beside the pointer: comparing two touches the entities in a tie alone. */
+static bool due_before(const struct due_item *a, const struct due_item *b)
 {
-	return due_cmp(a->due, entry_entity(a), b->due, entry_entity(b)) < 0;
+	if (a->due != b->due)
+		return a->due < b->due;
+	return slice_cmp(entry_entity(a->en), entry_entity(b->en)) < 0;
 }
 
-static void due_place(struct space *s, uint32_t pos, struct entry *en)
+static void due_place(struct space *s, uint32_t pos, struct due_item item)
 {
-	s->due[pos] = en;
-	en->due_pos = pos;
+	s->due[pos] = item;
+	item.en->due_pos = pos;
 }
 
 static void due_up(struct space *s, uint32_t pos)
 {
-	struct entry *en = s->due[pos];
+	struct due_item item = s->due[pos];
 	while (pos) {
 		uint32_t parent = (pos - 1) / 2;
-		if (!due_before(en, s->due[parent]))
+		if (!due_before(&item, &s->due[parent]))
 			break;
 		due_place(s, pos, s->due[parent]);
 		pos = parent;
 	}
-	due_place(s, pos, en);
+	due_place(s, pos, item);
 }
 
 static void due_down(struct space *s, uint32_t pos)
 {
-	struct entry *en = s->due[pos];
+	struct due_item item = s->due[pos];
 	for (;;) {
 		uint32_t child = 2 * pos + 1;
 		if (child >= s->ndue)
 			break;
-		if (child + 1 < s->ndue && due_before(s->due[child + 1], s->due[child]))
+		if (child + 1 < s->ndue && due_before(&s->due[child + 1], &s->due[child]))
 			child++;
-		if (!due_before(s->due[child], en))
+		if (!due_before(&s->due[child], &item))
 			break;
 		due_place(s, pos, s->due[child]);
 		pos = child;
 	}
-	due_place(s, pos, en);
+	due_place(s, pos, item);
 }
 
 void due_remove(struct space *s, struct entry *en)
@@ -63,22 +66,22 @@ void due_remove(struct space *s, struct entry *en)
 	if (en->due_pos == DUE_NONE)
 		return;
 	uint32_t pos = en->due_pos;
-	struct entry *last = s->due[--s->ndue];
+	struct due_item last = s->due[--s->ndue];
 	en->due_pos = DUE_NONE;
-	if (last == en)
+	if (last.en == en)
 		return;
 	due_place(s, pos, last);
 	due_up(s, pos);
-	due_down(s, last->due_pos);
+	due_down(s, last.en->due_pos);
 }
 
 static void due_add(struct space *s, struct entry *en)
 {
 	if (s->ndue == s->due_cap) {
 		s->due_cap = s->due_cap ? 2 * s->due_cap : 64;
-		s->due = xrealloc(s->due, s->due_cap * sizeof(struct entry *));
+		s->due = xrealloc(s->due, s->due_cap * sizeof *s->due);
 	}
-	due_place(s, s->ndue++, en);
+	due_place(s, s->ndue++, (struct due_item){en->due, en});
 	due_up(s, en->due_pos);
 }
 
@@ -96,6 +99,7 @@ void due_set(struct space *s, struct entry *en, int64_t due)
 		due_add(s, en);
 		return;
 	}
+	s->due[en->due_pos].due = due;
 	due_up(s, en->due_pos);
 	due_down(s, en->due_pos);
 }
@@ -147,7 +151,7 @@ static bool cold_needed(const struct space *s, int64_t upto)
 		return false;
 	if (!s->ndue)
 		return true;
-	const struct entry *top = s->due[0];
+	const struct entry *top = s->due[0].en;
 	return due_cmp(top->due, entry_entity(top), s->cold_from_due,
 		       buf_view(&s->cold_from_entity)) > 0;
 }
@@ -159,9 +163,9 @@ enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entr
 	while (cold_needed(s, upto))
 		if (cold_load(t, space, upto, a, e))
 			return ST_ERR;
-	if (!s->ndue || s->due[0]->due > upto)
+	if (!s->ndue || s->due[0].due > upto)
 		return ST_END;
-	*out = s->due[0];
+	*out = s->due[0].en;
 	(*out)->used = t->epoch;
 	return ST_OK;
 }

@@ -34,11 +34,16 @@ struct slot {
 	struct entry *en;
 };
 
+struct due_item {
+	int64_t due; /* the entry's */
+	struct entry *en;
+};
+
 struct space {
 	struct table_space conf;
 	struct slot *slots;
 	uint64_t mask, count, hand;
-	struct entry **due; /* binary heap by (due, entity) */
+	struct due_item *due; /* binary heap by (due, entity) */
 	uint32_t ndue, due_cap;
 	/* Timers in the store: those up to and including cold_from are in memory; the next one
 	 * after it is at cold_next or later. */
