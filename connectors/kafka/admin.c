@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "broker.h"
 
+#define ASK_DOWN_MS 100
 #define GROUP_TRIES_MAX 50
 #define GROUP_RETRY_US 100000
 
@@ -21,9 +22,25 @@ struct ask {
 	int timeout_ms;
 };
 
+/* librdkafka spins while a request waits for a controller that it knows and cannot reach (2.15.1,
+ * rd_kafka_admin_worker). So where nobody answered last, this waits for any broker first, which
+ * does not spin, and the request gets a moment alone when that was in vain. */
+static bool nobody_answers(struct log_broker *b, int timeout_ms)
+{
+	const struct rd_kafka_metadata *md;
+	if (!client_down(&b->admin))
+		return false;
+	if (rd_kafka_metadata(b->admin.rk, 0, NULL, &md, timeout_ms))
+		return true;
+	rd_kafka_metadata_destroy(md);
+	return false;
+}
+
 static void ask_init(
         struct ask *a, struct log_broker *b, rd_kafka_admin_op_t op, int timeout_ms)
 {
+	if (nobody_answers(b, timeout_ms))
+		timeout_ms = ASK_DOWN_MS;
 	char why[200];
 	a->options = rd_kafka_AdminOptions_new(b->admin.rk, op);
 	a->queue = rd_kafka_queue_new(b->admin.rk);

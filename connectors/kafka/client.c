@@ -157,6 +157,14 @@ bool client_all_down(struct client *c)
 	return down;
 }
 
+bool client_down(struct client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	bool down = c->down[0] != 0;
+	pthread_mutex_unlock(&c->lock);
+	return down;
+}
+
 void client_ok(struct client *c)
 {
 	pthread_mutex_lock(&c->lock);

@@ -69,7 +69,8 @@ enum status client_error(struct client *c, struct error *e, rd_kafka_resp_err_t 
 enum status client_error_take(struct client *c, struct error *e, rd_kafka_error_t *err,
         const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 enum error_class client_error_class(rd_kafka_resp_err_t err);
-void client_ok(struct client *c); /* an operation succeeded: forget why it was down */
+bool client_down(struct client *c); /* no connection has worked since one failed */
+void client_ok(struct client *c);   /* an operation succeeded: forget why it was down */
 /* True once after all brokers went away. */
 bool client_all_down(struct client *c);
 
