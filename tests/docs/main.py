@@ -3,6 +3,7 @@
 
 What it does not do: judge the prose.
 """
+import glob
 import os
 import re
 import shutil
@@ -166,13 +167,11 @@ def a_clone(base):
 def guide(path, base):
     folder = a_clone(tempfile.mkdtemp(dir=base))
     environment = {**os.environ, "PATH": os.path.dirname(WEIR) + ":" + os.environ["PATH"],
-                   "WEIR_HTTP": f"127.0.0.1:{free_port()}", "LC_ALL": "C.UTF-8", "TMPDIR": base,
-                   "WEIR_SANDBOX_DIR": os.path.join(base, "sandbox")}
+                   "WEIR_HTTP": f"127.0.0.1:{free_port()}", "LC_ALL": "C.UTF-8", "TMPDIR": base}
     try:
         run_blocks(path, to_run(path), folder, environment)
-    finally:        # when a block failed
-        sandbox = environment["WEIR_SANDBOX_DIR"]
-        if os.path.exists(sandbox):
+    finally:        # a block may have failed before the one that stops the servers
+        for sandbox in glob.glob(os.path.join(base, "weir-sandbox.*")):
             subprocess.run([os.path.join(TOP, "connectors/sandbox/down"), "--dir", sandbox, "--wipe"], check=False,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
