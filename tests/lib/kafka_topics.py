@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka as other software sees it: topics made, records produced, committed ones read."""
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers go and come here
 
 
 class Kafka:
     def __init__(self, brokers):
         self.brokers = brokers
-        self.admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
-        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "log_level": 0,
+        self.admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0, **QUICK})
+        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "log_level": 0, **QUICK,
                                   "message.max.bytes": 20_000_000, "queue.buffering.max.messages": 2_000_000})
 
     def make(self, topic, partitions=1, **config):
@@ -47,7 +49,7 @@ class Kafka:
         return {g.group_id for g in self.admin.list_consumer_groups().result().valid}
 
     def _reader(self):
-        return Consumer({"bootstrap.servers": self.brokers, "group.id": "reader", "log_level": 0,
+        return Consumer({"bootstrap.servers": self.brokers, "group.id": "reader", "log_level": 0, **QUICK,
                          "enable.auto.commit": False, "enable.partition.eof": True,
                          "auto.offset.reset": "error", "isolation.level": "read_committed",
                          "fetch.message.max.bytes": 20_000_000, "fetch.wait.max.ms": 10})
@@ -83,10 +85,13 @@ class Kafka:
 
     def committed(self, group, topic):
         ask = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in self.partitions(topic)])
-        got = self.admin.list_consumer_group_offsets([ask])[group].result(20)
+        got = self.admin.list_consumer_group_offsets([ask], request_timeout=5)[group].result(10)
         return {t.partition: t.offset for t in got.topic_partitions}
 
     def consumed(self, group, topic):
-        """Whether the group has committed the end of the topic."""
-        done = self.committed(group, topic)
+        """Whether the group has committed the end of the topic; not so while Kafka is away."""
+        try:
+            done = self.committed(group, topic)
+        except (KafkaException, TimeoutError):
+            return False
         return all(done.get(p, -1) >= end or end == 0 for p, end in self.ends(topic).items())
