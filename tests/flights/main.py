@@ -8,6 +8,7 @@ import collections
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -92,7 +93,7 @@ def test_every_row_against_the_oracle():
     assert len(have["online"]) >= ONLINE_AT_LEAST, len(have["online"])
     with open(world.path(f"{LIVE}.rows"), encoding="utf-8") as file:
         count = sum(1 for _ in file)
-    late, dead = (sum(int(found) for found in __import__("re").findall(rf"(\d+) {word}", text)) for word in ("late", "dead"))
+    late, dead = (sum(int(found) for found in re.findall(rf"(\d+) {word}", text)) for word in ("late", "dead"))
     assert (have["job"]["late"], have["job"]["dead"]) == (late, dead), (have["job"]["late"], have["job"]["dead"], text)
     return f"{count:,} offline rows, {len(have['online']):,} online rows, {late} late, {dead} dead: 0 mismatches"
 

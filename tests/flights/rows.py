@@ -7,11 +7,13 @@ records and online rows in that of tests/oracle.
 import io
 import json
 import re
+import time
 
 import fastavro
 from confluent_kafka import Consumer, TopicPartition
 
 HEAD = ("_event_time", "_known_at", "_source_partition", "_source_offset", "_stream_time")
+READ_SECONDS = 120
 FRAME = 10       # bytes of the single-object encoding before the record
 
 
@@ -25,9 +27,10 @@ def committed(brokers, topic):
         assert found, f"there is no topic {topic}"
         # From 0, not from the first that is left: these topics must be whole.
         consumer.assign([TopicPartition(topic, p, 0) for p in found])
-        left = set(found)
+        left, end = set(found), time.monotonic() + READ_SECONDS
         while left:
-            for m in consumer.consume(10_000, 30):
+            assert time.monotonic() < end, f"{topic} could not be read to its end"
+            for m in consumer.consume(10_000, 0.1):      # it waits for that many or that long
                 if m.error() is None:
                     found[m.partition()].append((m.offset(), m.timestamp()[1], m.key(), m.value()))
                 elif m.error().name() == "_PARTITION_EOF":
