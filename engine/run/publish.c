@@ -182,8 +182,9 @@ void publish_epoch(struct task *t)
 	static _Thread_local struct online_epoch ep;
 	ep = (struct online_epoch){.task = t->online_name, .rows = p->rows, .nrows = p->nrows};
 	record_now(t, &ep.record);
-	if (t->worker->conf.online_ops->put(t->worker->conf.online, &ep) == ST_END &&
-		p->state == PUBLISH_SYNC)
+	/* In a repair too: its rows carry the version of its start, so they cannot stand in for
+	 * rows dropped after it where the store already has a newer one. */
+	if (t->worker->conf.online_ops->put(t->worker->conf.online, &ep) == ST_END)
 		p->state = PUBLISH_CHECK;
 	p->nrows = 0;
 }

@@ -19,6 +19,8 @@
 
 #define RETRY_FIRST_NS INT64_C(50000000)
 #define RETRY_MAX_NS INT64_C(5000000000)
+#define ONLINE_BEHIND_SHARE 64 /* of the memory budget, waiting for the online store */
+#define ONLINE_WAIT_MS 200
 #define TAKEOVER_ROUND_NS INT64_C(1000000000)
 #define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
 #define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
@@ -360,8 +362,21 @@ static void repartitions_trim(struct worker *w)
 	}
 }
 
+/* An online store that answers but is behind is waited for, a little in each epoch: what a full
+ * backlog drops costs a repair, which is more work than the rows were. One that is down is not. */
+static void online_wait(struct worker *w)
+{
+	struct online_stats st;
+	if (!w->conf.online_ops)
+		return;
+	w->conf.online_ops->stats(w->conf.online, &st);
+	if (st.up && st.backlog_bytes > w->conf.memory_bytes / ONLINE_BEHIND_SHARE)
+		w->conf.online_ops->drain(w->conf.online, ONLINE_WAIT_MS);
+}
+
 static void between_epochs(struct worker *w)
 {
+	online_wait(w);
 	repartitions_trim(w);
 	tables_tidy(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
