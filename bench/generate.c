@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -162,6 +163,22 @@ static void produce(struct log_session *s, uint32_t topic, uint64_t n, int32_t p
 	buf_release(&ev.value);
 }
 
+/* A topic that was just made has no leaders yet. */
+static void await_leaders(struct log_broker *b, const char *topic, int32_t partitions)
+{
+	struct error e = {0};
+	int64_t begin, end;
+	for (int32_t p = 0; p < partitions; p++) {
+		enum status st = ST_ERR;
+		for (int i = 0; st && i < 100; i++) {
+			st = k->bounds(b, topic, p, &begin, &end, &e);
+			if (st)
+				usleep(100000);
+		}
+		must(st, &e);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
@@ -182,6 +199,7 @@ int main(int argc, char **argv)
 	must(kafka_open(&conf, &b, &e), &e);
 	struct log_topic_conf t = {.name = argv[2], .partitions = partitions};
 	must(k->topics_ensure(b, &t, 1, &e), &e);
+	await_leaders(b, argv[2], partitions);
 	const char *subscribe[] = {argv[2], NULL};
 	struct log_session_conf sc = {.group = "bench-generate",
 	        .transactional_id = "bench-generate",
