@@ -12,17 +12,24 @@ from world import BY_SHOP, NOW, Case, await_online, events, shared, totals
 SINCE = NOW - 3_600_000
 
 
-def offline_rows(case, view, version=1):
-    """[(key, value decoded with the schema that its fingerprint names in <prefix>.schemas)]"""
+def decoder(case):
+    """Decodes a row's value with the schema that its fingerprint names in <prefix>.schemas."""
     schemas = {m.key().decode(): json.loads(m.value()) for m in case.kafka.read(f"{case.prefix}.schemas")}
-    out = []
-    for m in case.offline(view, version):
-        head, body = m.value()[:10], io.BytesIO(m.value()[10:])
+
+    def decode(value):
+        head, body = value[:10], io.BytesIO(value[10:])
         assert head[:2] == b"\xc3\x01", head
-        schema = schemas[f"{int.from_bytes(head[2:], 'little'):016x}"]
-        out.append((m.key().decode(), fastavro.schemaless_reader(body, schema)))
+        row = fastavro.schemaless_reader(body, schemas[f"{int.from_bytes(head[2:], 'little'):016x}"])
         assert not body.read()
-    return out
+        return row
+
+    return decode
+
+
+def offline_rows(case, view, version=1):
+    """[(key, decoded value)]"""
+    decode = decoder(case)
+    return [(m.key().decode(), decode(m.value())) for m in case.offline(view, version)]
 
 
 def with_node(case, topic_events):
