@@ -172,13 +172,14 @@ def wait(args):
     else:
         raise RuntimeError(f"not caught up after {WAIT_SECONDS} s")
     progress.end()
-    took = caught_up_at - since
+    took = max(0.1, caught_up_at - since)
     events, rows = progress.done, job["rows"]
+    if not rows:
+        line("processed", "nothing new: an earlier run has taken everything in (counts below are of this one)")
+        return 0
     line("processed", f"{events:,} events into {rows:,} feature rows " + dim(f"({took:.1f} s from deploy to caught up)"))
     line("", bold(f"{events / took:,.0f} events/s, {rows / took:,.0f} rows/s")
          + ", each committed exactly once, by one worker thread")
-    with open(args.counts, "w", encoding="utf-8") as file:
-        json.dump({"events": events, "rows": rows, "seconds": took}, file)
     return 0
 
 
@@ -289,7 +290,6 @@ def main(argv=None):
     part.add_argument("--http", required=True)
     part.add_argument("--engine", type=int, required=True, help="its process id")
     part.add_argument("--events", type=int, default=0, help="how many there are")
-    part.add_argument("--counts", required=True, help="file to write the counts to")
     part = commands.add_parser("report")
     for name in ("http", "weir", "parquet"):
         part.add_argument("--" + name, required=True)
