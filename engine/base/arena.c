@@ -10,7 +10,7 @@
 
 #define ARENA_CHUNK_MIN ((size_t)16 << 10)
 #define ARENA_CHUNK_MAX ((size_t)1 << 20)
-#define ARENA_KEEP_BYTES ((size_t)8 << 20)
+#define ARENA_KEEP_BYTES ((size_t)256 << 10)
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -85,11 +85,11 @@ void arena_reset(struct arena *a)
 		c->next = a->spare;
 		a->spare = c;
 	}
-	size_t kept = 0;
+	size_t kept = 0, keep = a->keep_bytes ? a->keep_bytes : ARENA_KEEP_BYTES;
 	struct arena_chunk **at = &a->spare;
 	while (*at) {
 		struct arena_chunk *c = *at;
-		if (kept + c->cap > ARENA_KEEP_BYTES) {
+		if (kept + c->cap > keep) {
 			*at = c->next;
 			a->held_bytes -= c->cap;
 			free(c);

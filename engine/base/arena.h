@@ -18,11 +18,13 @@ struct arena {
 	struct arena_chunk *spare; /* kept by a reset */
 	size_t used_bytes;         /* handed out since the last reset */
 	size_t held_bytes;         /* held from the system */
+	size_t keep_bytes;         /* of that, kept by a reset; 0: ARENA_KEEP_BYTES */
 };
 
 void arena_init(struct arena *a);
 void arena_release(struct arena *a);
-/* Forgets everything handed out; keeps up to ARENA_KEEP_BYTES of memory for reuse. */
+/* Forgets everything handed out; keeps some memory for reuse: little by default, since a node
+ * has hundreds of arenas. */
 void arena_reset(struct arena *a);
 
 /* 16-byte aligned, not zeroed / zeroed. */

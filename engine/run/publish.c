@@ -466,11 +466,11 @@ static void repair_finish(struct task *t)
 		LOG_INFO("publish", "%s: %" PRIu64 " rows written again", t->name, p->repaired);
 }
 
-void publish_step(struct task *t)
+bool publish_step(struct task *t)
 {
 	struct publish *p = t->publish;
 	if (!p || t->phase != PHASE_RUNNING)
-		return;
+		return false;
 	const struct worker_conf *c = &t->worker->conf;
 	uint64_t generation = c->online_ops->generation(c->online);
 	if (generation != p->generation) {
@@ -479,15 +479,15 @@ void publish_step(struct task *t)
 		reader_drop(t);
 	}
 	if (p->state == PUBLISH_SYNC)
-		return;
+		return false;
 	if (p->state == PUBLISH_CHECK) {
 		check(t);
-		return;
+		return false;
 	}
 	struct online_stats st;
 	c->online_ops->stats(c->online, &st);
 	if (!st.up || st.backlog_bytes > REPAIR_BACKLOG_BYTES)
-		return;
+		return false;
 	struct error e = {0};
 	enum status rc = ST_OK;
 	if (p->state == PUBLISH_TAIL)
@@ -501,6 +501,7 @@ void publish_step(struct task *t)
 		p->state = PUBLISH_CHECK;
 		reader_drop(t);
 	}
+	return p->state != PUBLISH_SYNC && p->state != PUBLISH_CHECK;
 }
 
 bool publish_settled(const struct task *t)

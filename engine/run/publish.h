@@ -18,8 +18,9 @@ void publish_reopen(struct task *t);
 void publish_collect(struct task *t);
 /* After it: hands them over under the epoch's version. */
 void publish_epoch(struct task *t);
-/* Between epochs: compares records after a reconnection, does a piece of a repair. */
-void publish_step(struct task *t);
+/* Between epochs: compares records after a reconnection, does a piece of a repair. True: there is
+ * more of it to do at once. */
+bool publish_step(struct task *t);
 /* Nothing is left to repair and everything put is written (for a clean stop and for tests). */
 bool publish_settled(const struct task *t);
 

@@ -19,6 +19,8 @@
 
 #define RETRY_FIRST_NS INT64_C(50000000)
 #define RETRY_MAX_NS INT64_C(5000000000)
+#define BATCH_KEEP_BYTES ((size_t)8 << 20)
+#define REPAIR_TURN_NS INT64_C(2000000)
 #define ONLINE_BEHIND_SHARE 64 /* of the memory budget, waiting for the online store */
 #define ONLINE_WAIT_MS 200
 #define TAKEOVER_ROUND_NS INT64_C(1000000000)
@@ -374,18 +376,29 @@ static void online_wait(struct worker *w)
 		w->conf.online_ops->drain(w->conf.online, ONLINE_WAIT_MS);
 }
 
+/* A repair goes on in short turns: records waiting are never held up for longer. */
+static bool repair_pieces(struct worker *w, struct task *t)
+{
+	int64_t until = clock_mono_ns(w->conf.clock) + REPAIR_TURN_NS;
+	bool more;
+	while ((more = publish_step(t)) && clock_mono_ns(w->conf.clock) < until)
+		;
+	return more;
+}
+
 static void between_epochs(struct worker *w)
 {
 	online_wait(w);
 	repartitions_trim(w);
+	w->repairing = false;
 	tables_tidy(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
-		publish_step(w->tasks[i]);
+		w->repairing |= repair_pieces(w, w->tasks[i]);
 }
 
 static int poll_timeout(const struct worker *w, int timeout_ms, bool taking_over)
 {
-	if (taking_over)
+	if (taking_over || w->repairing)
 		return 0;
 	if (!w->commit.dirty)
 		return timeout_ms;
@@ -474,6 +487,7 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 	w->conf = *conf;
 	w->records = xmalloc(POLL_RECORDS_MAX * sizeof *w->records);
 	w->keys = xcalloc(1, sizeof *w->keys);
+	w->batch.keep_bytes = BATCH_KEEP_BYTES;
 	snprintf(w->transactional_id, sizeof w->transactional_id, "%s.%s.%u", conf->plan->group,
 		conf->node, conf->number);
 	snprintf(w->client_id, sizeof w->client_id, "%s.%u@%s", conf->node, conf->number,

@@ -56,6 +56,7 @@ struct worker {
 	struct log_record *records;
 	struct key_sample *keys;
 	struct spent spent;
+	bool repairing; /* some task's online rows are being written again */
 	uint32_t late_topic, dead_topic; /* session's numbers */
 	int64_t retry_at_ns;     /* after an aborted epoch: not before */
 	uint32_t failures;       /* in a row */
