@@ -63,6 +63,12 @@ static void moved(struct log_session *s, struct part *p, int64_t floor)
 	p->moved_at = s->batch.n;
 }
 
+static void note(struct log_session *s, bool for_ever)
+{
+	s->noted = true;
+	s->failed = s->failed || for_ever;
+}
+
 // ---- rebalance ----
 
 static uint32_t positions(struct log_session *s, const rd_kafka_topic_partition_list_t *list,
@@ -133,6 +139,37 @@ static void on_revoke(struct log_session *s, const struct log_position *pos, uin
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* librdkafka pauses everything while it rebalances, which throws away what was fetched but not yet
+ * delivered. A transaction's control record among it still counts as consumed (op_handle_std looks
+ * at no version), and the next pause makes that the position: the whole transaction would be passed
+ * over. So after each rebalance every partition goes on by a seek to the record that is next. */
+static void refetch(struct log_session *s)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+	for (uint32_t t = 0; t < s->ntopics; t++) {
+		struct topic *topic = s->topics[t];
+		for (int32_t i = 0; i < topic->nparts; i++) {
+			const struct part *p = topic->parts[i];
+			if (p && p->assigned && !p->ending)
+				rd_kafka_topic_partition_list_add(list, topic->name, i)
+				        ->offset = p->floor;
+		}
+	}
+	rd_kafka_error_t *error =
+	        list->cnt ? rd_kafka_seek_partitions(rk(s), list, SEEK_MS) : NULL;
+	rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : 0;
+	for (int i = 0; i < list->cnt && !err; i++)
+		err = list->elems[i].err;
+	if (error)
+		rd_kafka_error_destroy(error);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!err || s->failed)
+		return;
+	client_error(&s->consumer, &s->pending, err, NULL, "going on after a rebalance");
+	s->pending.class = ERR_FATAL; /* where is not known */
+	note(s, true);
+}
+
 static void on_rebalance(rd_kafka_t *h, rd_kafka_resp_err_t err,
         rd_kafka_topic_partition_list_t *list, void *opaque)
 {
@@ -147,6 +184,8 @@ static void on_rebalance(rd_kafka_t *h, rd_kafka_resp_err_t err,
 		on_assign(s, pos, n);
 	else
 		on_revoke(s, pos, n);
+	if (!s->closing)
+		refetch(s);
 	free(pos);
 }
 
@@ -160,12 +199,6 @@ static const struct topic *topic_of(struct log_session *s, const rd_kafka_topic_
 		if (s->topics[i]->consumed == h)
 			return s->last = s->topics[i];
 	return NULL;
-}
-
-static void note(struct log_session *s, bool for_ever)
-{
-	s->noted = true;
-	s->failed = s->failed || for_ever;
 }
 
 /* An error event; librdkafka's callback does not say of which partition. */

@@ -295,6 +295,61 @@ START_TEST(seek_back)
 }
 END_TEST
 
+/* n numbers in one transaction, which leaves a control record behind them in each partition. */
+static void put_in_transaction(
+        struct log_broker *b, const char *topic, int32_t partitions, int n)
+{
+	char name[100], group[100], text[16];
+	struct member *w = calloc(1, sizeof *w);
+	make_topic(b, unique(name, "writer"), 1);
+	member_open(w, b, unique(group, "grp"), name, NULL, name);
+	UNTIL(w, w->fetching[0]);
+	uint32_t number = k->topic(w->s, topic);
+	OK(k->producer_init(w->s, E));
+	OK(k->begin(w->s, E));
+	for (int i = 0; i < n; i++) {
+		sprintf(text, "%d", i);
+		struct slice value = slice_of(text);
+		OK(k->append(w->s, number, i % partitions, value, &value, NULL, 0, 0, E));
+	}
+	OK(k->flush(w->s, E));
+	OK(k->send_offsets(w->s, &(struct log_position){w->topic, 0, 0}, 1, E));
+	OK(k->commit(w->s, E));
+	k->session_close(w->s);
+	free(w);
+}
+
+/* A rebalance while a transaction's records are fetched and none of them is polled yet: none is
+ * passed over. */
+START_TEST(rebalance_before_the_first_record)
+{
+	char name[100], group[100];
+	struct log_broker *b = broker();
+	struct member *m = calloc(1, sizeof *m), *other = calloc(1, sizeof *other);
+	make_topic(b, unique(name, "first"), 4);
+	member_open(m, b, unique(group, "grp"), "txn.first", NULL, name);
+	UNTIL(m, member_owns(m) == 4 && m->fetching[0] && m->fetching[3]);
+	put_in_transaction(b, name, 4, 400); /* m fetches them, and does not poll */
+	member_open(other, b, group, "txn.other", NULL, name);
+	int64_t until = now_ms() + 5000;
+	UNTIL(other, now_ms() > until);
+	until = now_ms() + WAIT_MS;
+	while (m->nseen + other->nseen < 400) {
+		struct error e = {0};
+		ck_assert_int_eq(member_poll(m, 20, &e), ST_OK);
+		ck_assert_int_eq(member_poll(other, 20, &e), ST_OK);
+		ck_assert_msg(now_ms() < until, "%d and %d records of 400", m->nseen,
+		        other->nseen);
+	}
+	ck_assert_int_eq(member_owns(m), 2);
+	k->session_close(m->s);
+	k->session_close(other->s);
+	free(m);
+	free(other);
+	k->close(b);
+}
+END_TEST
+
 START_TEST(pause_resume)
 {
 	char name[100], group[100];
@@ -460,6 +515,7 @@ int main(void)
 	tcase_add_test(t, reader_out_of_range);
 	tcase_add_test(t, reader_in_order);
 	tcase_add_test(t, consume);
+	tcase_add_test(t, rebalance_before_the_first_record);
 	tcase_add_test(t, seek_back);
 	tcase_add_test(t, pause_resume);
 	tcase_add_test(t, truncated_input);
