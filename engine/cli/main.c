@@ -3,7 +3,6 @@
 // The program: builds the context that commands get, and runs one. The only place that joins
 // the engine, the operators and the connectors; everything else knows contracts alone.
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,12 +317,12 @@ static enum answer run(int argc, char **argv)
 	return a;
 }
 
-#define MALLOC_ARENAS 2
+/* jemalloc reads it, where it is linked: freed pages go back within a second. */
+extern const char *malloc_conf;
+const char *malloc_conf = "background_thread:true,narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
-	/* librdkafka's and RocksDB's threads would otherwise each keep an arena of freed memory. */
-	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	return (int)output_end(run(argc - 1, argv + 1));
 }
