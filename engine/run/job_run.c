@@ -242,13 +242,12 @@ static void live_restore(struct job_run *r)
 	}
 }
 
-/* A transaction's control record ends a repartition topic and is never read. */
-static bool caught_up(const struct plan *p, const struct worker_report *w)
+/* A transaction's control record may end a topic, and is never read. */
+static bool caught_up(const struct worker_report *w)
 {
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		const struct task_report *t = &w->tasks[i];
-		int64_t unread = p->stages[t->stage].in ? 1 : 0;
-		if (t->phase != PHASE_RUNNING || t->end < 0 || t->next_offset + unread < t->end)
+		if (t->phase != PHASE_RUNNING || t->end < 0 || t->next_offset + 1 < t->end)
 			return false;
 	}
 	return w->ntasks > 0;
@@ -300,7 +299,7 @@ static void report_hand_over(struct seat *s, struct worker *w)
 	pthread_mutex_unlock(&r->lock);
 	report_free(old);
 	if (s->number == 0 && r->live_pending)
-		live_versions(r, caught_up(r->plan, report));
+		live_versions(r, caught_up(report));
 	else if (s->number == 0)
 		live_restore(r);
 }

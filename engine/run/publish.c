@@ -30,6 +30,7 @@ struct publish {
 	uint32_t nrows, cap;
 	int64_t *offsets; /* per view: the offline topic's end as of the last commit */
 	bool has_offsets;
+	bool fresh; /* the task began with nothing: its first record is no repair worth a word */
 	uint64_t generation;
 	int64_t next_check_ns;
 	/* A repair. */
@@ -242,8 +243,10 @@ static void repair_start(struct task *t, enum publish_state how)
 		return;
 	}
 	p->state = how;
-	t->repairs += how != PUBLISH_FINISH;
-	if (how != PUBLISH_FINISH)
+	bool silent = how == PUBLISH_FINISH || p->fresh;
+	p->fresh = false;
+	t->repairs += !silent;
+	if (!silent)
 		LOG_INFO("publish", "%s: the online store %s: writing it again from %s", t->name,
 			how == PUBLISH_TAIL ? "is behind" : "has no record of this task",
 			how == PUBLISH_TAIL ? "the offline topic" : "state");
@@ -285,12 +288,14 @@ static void check(struct task *t)
 	enum status got = c->online_ops->record_get(c->online, t->online_name, &r, &e);
 	if (got < 0)
 		return;
-	if (got == ST_OK)
+	if (got == ST_OK) {
 		compare(t, &r);
-	else if (t->marker.epoch == 0)
+	} else if (t->marker.epoch == 0) {
+		p->fresh = false;
 		p->state = PUBLISH_SYNC;
-	else
+	} else {
 		repair_start(t, PUBLISH_STATE);
+	}
 }
 
 /* -- repairing -- */
@@ -463,7 +468,7 @@ static void repair_finish(struct task *t)
 		return;
 	p->state = PUBLISH_SYNC;
 	if (p->repaired)
-		LOG_INFO("publish", "%s: %" PRIu64 " rows written again", t->name, p->repaired);
+		LOG_DEBUG("publish", "%s: %" PRIu64 " rows written again", t->name, p->repaired);
 }
 
 bool publish_step(struct task *t)
@@ -473,6 +478,7 @@ bool publish_step(struct task *t)
 		return false;
 	const struct worker_conf *c = &t->worker->conf;
 	uint64_t generation = c->online_ops->generation(c->online);
+	p->fresh |= t->first_marker;
 	if (generation != p->generation) {
 		p->generation = generation;
 		p->state = PUBLISH_CHECK;

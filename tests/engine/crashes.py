@@ -88,7 +88,7 @@ def test_two_nodes_share_the_partitions_and_one_takes_over():
         case.await_consumed(node=two)
         await_online(case, totals(list_of_events), node=two)
         await_online(case, totals(list_of_events, "shop"), "by_user_shop", node=two)
-        assert len(mine(two)) == 16
+        until(lambda: len(mine(two)) == 16, 30, lambda: mine(two))
         assert two.stop() == 0
     assert sum(map(len, case.sequences("by_user_shop").values())) == len(list_of_events)
     at = [r for r in case.sequences().values() for r in r if not r[0].endswith(b"|x")]

@@ -70,7 +70,7 @@ def kafka_goes_and_comes(how):
         box().ctl(how, "kafka")
         try:
             until(lambda: says_broker_down(node), 40, lambda: (node.request("/readyz"), node.log()[-3000:]))
-            assert case.servers.brokers in node.log()
+            until(lambda: case.servers.brokers in node.log(), 20, node.log)
         finally:
             box().ctl("start", "kafka")
         case.kafka = Kafka(case.servers.brokers)  # Python's client would take minutes to come back

@@ -116,6 +116,7 @@ class Case:
 
     def produce(self, events, topic=None):
         """Events {user, n, at, …}, each user always in the same partition."""
+        until(lambda: self.kafka.partitions(topic or self.topic), 20, lambda: "the topic just made")
         n = len(self.kafka.partitions(topic or self.topic))
         self.kafka.produce(topic or self.topic, [
             {"key": e["user"], "value": json.dumps(e), "partition": sum(e["user"].encode()) % n}
