@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #include "fake_node.h"
 #include "http/server.h"
 
@@ -606,9 +608,15 @@ START_TEST(test_crowd)
 	int fds[HTTP_CONNECTIONS_MAX];
 	for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
 		fds[i] = dial();
-	struct buf out;
-	ck_assert_int_eq(ask(&out, "GET /healthz HTTP/1.1\r\n" END), 200);
-	buf_release(&out);
+	/* One that comes while all places are taken may be cut itself: it comes again. */
+	int64_t end = clock_mono_ns(&clock_system) + INT64_C(20000000000);
+	int status = 0;
+	while (status != 200 && clock_mono_ns(&clock_system) < end) {
+		struct buf out;
+		status = ask(&out, "GET /healthz HTTP/1.1\r\n" END);
+		buf_release(&out);
+	}
+	ck_assert_int_eq(status, 200);
 	for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
 		close(fds[i]);
 }
