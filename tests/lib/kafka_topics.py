@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka as other software sees it: topics made, records produced, committed ones read."""
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers go and come here
@@ -84,9 +84,15 @@ class Kafka:
         return sorted(out, key=lambda m: (m.partition(), m.offset()))
 
     def committed(self, group, topic):
-        ask = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in self.partitions(topic)])
-        got = self.admin.list_consumer_group_offsets([ask], request_timeout=5)[group].result(10)
-        return {t.partition: t.offset for t in got.topic_partitions}
+        # By a consumer that never joins: librdkafka's admin request for the same crashes the process
+        # while a group's coordinator loads, as it does after a restart of Kafka.
+        c = Consumer({"bootstrap.servers": self.brokers, "group.id": group, "log_level": 0, **QUICK,
+                      "enable.auto.commit": False})
+        try:
+            got = c.committed([TopicPartition(topic, p) for p in self.partitions(topic)], timeout=5)
+            return {t.partition: t.offset for t in got}
+        finally:
+            c.close()
 
     def consumed(self, group, topic):
         """Whether the group has committed the end of the topic; not so while Kafka is away."""
