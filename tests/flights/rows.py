@@ -25,6 +25,7 @@ def committed(brokers, topic):
     try:
         found = {p: [] for p in consumer.list_topics(topic, timeout=20).topics[topic].partitions}
         assert found, f"there is no topic {topic}"
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in found}
         # From 0, not from the first that is left: these topics must be whole.
         consumer.assign([TopicPartition(topic, p, 0) for p in found])
         left, end = set(found), time.monotonic() + READ_SECONDS
@@ -34,7 +35,9 @@ def committed(brokers, topic):
                 if m.error() is None:
                     found[m.partition()].append((m.offset(), m.timestamp()[1], m.key(), m.value()))
                 elif m.error().name() == "_PARTITION_EOF":
-                    left.discard(m.partition())
+                    # Before the high watermark it is only the end of what is stable so far.
+                    if m.offset() >= ends[m.partition()]:
+                        left.discard(m.partition())
                 else:
                     raise AssertionError(f"{topic}[{m.partition()}]: {m.error()}")
         return found

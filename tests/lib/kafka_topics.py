@@ -65,7 +65,7 @@ class Kafka:
 
     def read(self, topic):
         """All committed records, by partition and offset."""
-        parts = self.partitions(topic)
+        parts, ends = self.partitions(topic), self.ends(topic)
         c, out = self._reader(), []
         try:
             c.assign([TopicPartition(topic, p, c.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[0])
@@ -76,7 +76,10 @@ class Kafka:
                     if m.error() is None:
                         out.append(m)
                     elif m.error().name() == "_PARTITION_EOF":
-                        left.discard(m.partition())
+                        # Before the high watermark it is the end of what is stable: the markers of
+                        # a transaction that has committed may still be on their way.
+                        if m.offset() >= ends[m.partition()]:
+                            left.discard(m.partition())
                     else:
                         raise AssertionError(m.error())
         finally:
