@@ -17,6 +17,16 @@ READ_SECONDS = 120
 FRAME = 10       # bytes of the single-object encoding before the record
 
 
+def high_watermarks(brokers, topic, partitions):
+    """By a reader of its own: under read_committed a client gives the last stable offset instead."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "reader", "log_level": 0,
+                         "isolation.level": "read_uncommitted"})
+    try:
+        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in partitions}
+    finally:
+        consumer.close()
+
+
 def committed(brokers, topic):
     """{partition: [(offset, timestamp, key, value)]}"""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "reader", "log_level": 0, "enable.auto.commit": False,
@@ -25,7 +35,7 @@ def committed(brokers, topic):
     try:
         found = {p: [] for p in consumer.list_topics(topic, timeout=20).topics[topic].partitions}
         assert found, f"there is no topic {topic}"
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in found}
+        ends = high_watermarks(brokers, topic, found)
         # From 0, not from the first that is left: these topics must be whole.
         consumer.assign([TopicPartition(topic, p, 0) for p in found])
         left, end = set(found), time.monotonic() + READ_SECONDS

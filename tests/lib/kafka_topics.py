@@ -48,15 +48,15 @@ class Kafka:
     def groups(self):
         return {g.group_id for g in self.admin.list_consumer_groups().result().valid}
 
-    def _reader(self):
+    def _reader(self, isolation="read_committed"):
         return Consumer({"bootstrap.servers": self.brokers, "group.id": "reader", "log_level": 0, **QUICK,
                          "enable.auto.commit": False, "enable.partition.eof": True,
-                         "auto.offset.reset": "error", "isolation.level": "read_committed",
+                         "auto.offset.reset": "error", "isolation.level": isolation,
                          "fetch.message.max.bytes": 20_000_000, "fetch.wait.max.ms": 10})
 
     def ends(self, topic):
         """High watermarks: control records count too."""
-        c = self._reader()
+        c = self._reader("read_uncommitted")  # read committed it would be the last stable offset
         try:
             return {p: c.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1]
                     for p in self.partitions(topic)}
