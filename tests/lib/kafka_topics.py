@@ -11,6 +11,7 @@ class Kafka:
         self.brokers = brokers
         self.admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0, **QUICK})
         self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "log_level": 0, **QUICK,
+                                  "enable.idempotence": True,  # a retry must not reorder what is sent
                                   "message.max.bytes": 20_000_000, "queue.buffering.max.messages": 2_000_000})
 
     def make(self, topic, partitions=1, **config):
