@@ -108,7 +108,7 @@ def admin():
 
 
 def produce(first, n):
-    p = Producer({"bootstrap.servers": BROKERS})
+    p = Producer({"bootstrap.servers": BROKERS, "enable.idempotence": True})
     for i in range(first, first + n):
         event = {"tailnum": f"N{i % 7}", "at": T0 + i * 600_000}
         if i % 4:
