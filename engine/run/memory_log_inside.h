@@ -10,7 +10,7 @@
 
 struct mem_record {
 	int64_t offset, timestamp;
-	bool has_key, has_value, pending_free;
+	bool has_key, has_value;
 	struct slice key, value; /* one allocation, at key.p or value.p */
 	void *bytes;
 	struct log_header *headers; /* one allocation with their names and values */
@@ -49,7 +49,6 @@ struct log_broker {
 	void *tap_arg;
 	enum memory_fault (*fault)(void *, enum memory_step);
 	void *fault_arg;
-	uint64_t open_transactions;
 	struct log_session *sessions;
 };
 
