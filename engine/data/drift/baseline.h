@@ -57,15 +57,20 @@ struct baseline_column {
 	double *grid;                         /* ngrid points */
 	uint64_t *at, *upto;                  /* reference values = and <= each point */
 	uint32_t ngrid;                       /* 0: no finite value */
-	double *cuts; /* PSI's: the distinct deciles; ncuts + 1 bins (-inf, c1], (c1, c2] ... */
+	uint32_t cut_at[BASELINE_DECILES];    /* grid points of the distinct deciles, for PSI */
 	uint32_t ncuts;
 	uint32_t distinct; /* finite values; GRID_MAX + 1: more than GRID_MAX */
 	uint32_t nwidth;   /* equal-width bins over [min, max], as many as Doane's rule says */
 	uint64_t *width;   /* reference values in each */
+	bool integer;      /* whole numbers by type, and no nulls */
 	/* category */
 	struct baseline_category *categories; /* in bytewise order */
 	uint32_t ncategories;
 	uint64_t other; /* rows of categories that are not listed */
+	/* made when it is read */
+	uint64_t id;     /* of grid, width and categories: whose profiles fit */
+	uint32_t *slots; /* open addressing: a category's number + 1 */
+	uint32_t slot_mask;
 };
 
 /* A segment's values are text, in the order of by. */
@@ -115,6 +120,8 @@ const struct baseline_segment *baseline_segment(
 /* Number of a column, or -1. */
 int32_t baseline_column(const struct baseline *b, const char *name);
 
+/* Edge i of nwidth + 1 of the equal-width bins: [e0, e1) ... [e_last-1, e_last]. */
+double baseline_width_edge(const struct baseline_column *c, uint32_t i);
 /* The category's number, or -1. */
 int32_t baseline_category(const struct baseline_column *c, struct slice value);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Count, mean, spread and skew of a stream of doubles without cancellation: Welford's updates,
- * the merges of Chan, Golub and LeVeque (1979) and, for the third power, Pebay (SAND2008-6212,
- * eq. 2.1). A function of the values and their order, never of how they were batched. All zero
- * is empty.
+ * Count, mean, spread and range of a stream of doubles without cancellation: Welford's updates
+ * (1962) and the merge of Chan, Golub and LeVeque (1979). A function of the values and their
+ * order, never of how they were batched. All zero is empty.
  */
 #ifndef WEIR_DATA_DRIFT_MOMENTS_H
 #define WEIR_DATA_DRIFT_MOMENTS_H
@@ -16,11 +15,11 @@ struct moments {
 	uint64_t n;
 	double mean;
 	double m2; /* sum of squares of (v - mean) */
-	double m3; /* sum of cubes of (v - mean) */
 	double min, max;
 };
 
 void moments_add(struct moments *m, double v); /* v finite */
+void moments_add_many(struct moments *m, double v, uint64_t times);
 void moments_merge(struct moments *m, const struct moments *other);
 double moments_var(const struct moments *m); /* of the sample, n - 1; NaN below two values */
 double moments_var_pop(const struct moments *m); /* NaN when empty */

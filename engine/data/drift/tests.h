@@ -36,14 +36,14 @@ enum drift_test {
 };
 
 struct drift_test_info {
-	const char *name;         /* "psi": in job files, records, options */
-	const char *title;        /* "Population stability index" */
-	bool numbers, categories; /* what columns it is for */
-	bool errors;              /* for scores with labels instead of a column */
-	bool p_value;             /* has one */
-	bool below;               /* breached below the threshold, not above */
-	double threshold;         /* default; NaN: none, only runs when asked for */
-	const char *help;         /* a sentence */
+	const char *name;               /* "psi": in job files, records, options */
+	const char *title;              /* "Population stability index" */
+	bool numbers, categories;       /* what columns it is for */
+	bool errors;                    /* for scores with labels instead of a column */
+	bool p_value;                   /* has one */
+	bool below;                     /* breached below the threshold, not above */
+	double thresholds[DRIFT_MODES]; /* by default; NaN: decides nothing unless asked to */
+	const char *help;               /* a sentence */
 };
 
 extern const struct drift_test_info drift_tests[DRIFT_TESTS];
