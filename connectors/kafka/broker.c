@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/failpoint.h"
 #include "kafka.h"
 
 #define PUT_MS 10000    /* until a put gives up */
@@ -56,8 +57,9 @@ enum status kafka_open(const struct kafka_conf *conf, struct log_broker **out, s
 	client_init(&b->admin, b, b, "admin");
 	client_init(&b->putter, b, b, "control");
 	/* No group: bounds() must not be held back by open transactions. */
-	const char *settings[] = {
-	        "isolation.level", "read_uncommitted", "enable.auto.commit", "false", NULL};
+	const char *settings[] = {"isolation.level",
+	        rule_kept(FP_RULE_HIGH_WATERMARK) ? "read_uncommitted" : "read_committed",
+	        "enable.auto.commit", "false", NULL};
 	if (client_open(&b->admin, RD_KAFKA_CONSUMER, settings, NULL, e) != ST_OK) {
 		broker_close(b);
 		return ST_ERR;

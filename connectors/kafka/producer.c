@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #define INIT_MS 5000    /* one producer_init; the caller calls again */
@@ -72,7 +73,7 @@ static rd_kafka_resp_err_t on_new(
 
 bool producer_ambiguous(struct log_session *s)
 {
-	return atomic_load(&s->producer.ambiguous);
+	return atomic_load(&s->producer.ambiguous) && rule_kept(FP_RULE_REINIT);
 }
 
 // ---- delivery reports ----
@@ -423,9 +424,11 @@ enum status producer_send_offsets(
 	INVARIANT(n > 0); /* librdkafka would do nothing and say OK */
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
+	bool fenced = rule_kept(FP_RULE_GENERATION);
 	rd_kafka_consumer_group_metadata_t *group =
-	        rd_kafka_consumer_group_metadata(s->consumer.rk);
-	if (!group || rd_kafka_consumer_group_metadata_generation_id(group) < 0) {
+	        fenced ? rd_kafka_consumer_group_metadata(s->consumer.rk)
+	               : rd_kafka_consumer_group_metadata_new(s->group);
+	if (!group || (fenced && rd_kafka_consumer_group_metadata_generation_id(group) < 0)) {
 		if (group)
 			rd_kafka_consumer_group_metadata_destroy(group);
 		return error_set(e, ERR_ABORT, 0, "not a member of group %s now", s->group);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "connectors/redis/function.h"
 
@@ -215,6 +216,7 @@ static enum status answer(struct online *o, const redisReply *r, struct error *e
 	if (!o->inflight || r->type != REDIS_REPLY_ARRAY || r->elements != 3)
 		return error_set(e, ERR_RETRIABLE, 0, "redis %s: an unexpected answer%s%s",
 		        o->address.shown, r->str ? ": " : "", r->str ? r->str : "");
+	failpoint_at(FP_ONLINE_ANSWERED);
 	pthread_mutex_lock(&o->lock);
 	struct call *c = queue_pop(o);
 	o->stats.calls++;
@@ -315,10 +317,12 @@ static enum status send_some(struct online *o, bool *full, struct error *e)
 		if (!o->inflight && !o->sent_bytes)
 			o->progress_ns = now_ns();
 		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+		failpoint_at(FP_ONLINE_SEND);
 		ssize_t sent = sendmsg(wire_fd(&o->wire), &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (sent < 0 && errno != EAGAIN && errno != EINTR)
 			return error_set(e, ERR_RETRIABLE, errno, "redis %s: %s",
 			        o->address.shown, strerror(errno));
+		failpoint_at(FP_ONLINE_SENT);
 		*full = !sent_note(o, calls, iov, n, sent > 0 ? (size_t)sent : 0);
 	}
 	return ST_OK;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "connectors/formats.h"
@@ -272,6 +273,9 @@ static enum answer options_take(struct cli *c, int argc, char **argv)
 	}
 	c->json = !strcmp(options_text(&c->options, "format"), "json");
 	log_level(c);
+	/* For tests alone; a wrong word must not go unnoticed. */
+	if (cmd->node && failpoint_set(getenv("WEIR_FAILPOINT"), &e))
+		return usage(c, &e);
 	return ANSWER_DONE;
 }
 

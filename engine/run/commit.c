@@ -17,6 +17,7 @@
 // return code never decides.
 #include "run/commit.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "run/publish.h"
 #include "run/worker.h"
@@ -30,7 +31,10 @@ enum status commit_ready(struct worker *w, struct error *e)
 		return ST_OK;
 	INVARIANT(!w->commit.begun);
 	log->producer_drop(w->session);
-	return log->producer_init(w->session, e);
+	if (failpoint(FP_START_INIT, e) || log->producer_init(w->session, e))
+		return ST_ERR;
+	failpoint_at(FP_START_INITED);
+	return ST_OK;
 }
 
 bool commit_is_due(struct worker *w)
@@ -84,7 +88,11 @@ static struct marker marker_next(const struct task *t)
 static enum status task_append(struct task *t, struct error *e)
 {
 	struct changelog c = {.task = t};
-	enum status st = table_changes(t->table, change_append, &c, e);
+	enum status st = failpoint(FP_EPOCH_CHANGELOG, e);
+	if (!st)
+		st = table_changes(t->table, change_append, &c, e);
+	if (!st)
+		st = failpoint(FP_EPOCH_MARKER, e);
 	struct marker m = marker_next(t);
 	struct buf value = {0};
 	marker_write(&m, &value);
@@ -116,18 +124,22 @@ static enum status epoch_produce(struct worker *w, struct error *e)
 			w->commit.refused = t;
 			return ST_ERR;
 		}
-		next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
+		if (t->next_offset != t->marker.inputs[0].next_offset || t->first_marker ||
+			rule_kept(FP_RULE_IDLE_OFFSETS))
+			next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
 	}
-	INVARIANT(n);
-	if (w->conf.log->flush(w->session, e))
+	INVARIANT(n || !rule_kept(FP_RULE_IDLE_OFFSETS));
+	if (failpoint(FP_EPOCH_FLUSH, e) || w->conf.log->flush(w->session, e) ||
+		failpoint(FP_EPOCH_OFFSETS, e))
 		return ST_ERR;
-	return w->conf.log->send_offsets(w->session, next, n, e);
+	return n ? w->conf.log->send_offsets(w->session, next, n, e) : ST_OK;
 }
 
 /* Step 6, and the operators' side of it. */
 static void task_committed(struct task *t, int64_t took_ns)
 {
 	const struct log_ops *log = t->worker->conf.log;
+	failpoint_at(FP_EPOCH_COMMITTED);
 	t->marker = marker_next(t);
 	struct buf meta = {0};
 	store_meta_write(log->delivered(t->worker->session, t->changelog, t->partition),
@@ -135,13 +147,42 @@ static void task_committed(struct task *t, int64_t took_ns)
 	publish_collect(t);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
+	failpoint_at(FP_EPOCH_OVERLAY);
 	publish_epoch(t);
+	failpoint_at(FP_EPOCH_ONLINE);
 	for (uint32_t i = 0; i < t->nops; i++)
 		t->ops[i].def->epoch_end(t->ops[i].op, true);
 	t->committed_counts = t->counts;
 	t->progressed = t->first_marker = false;
 	t->last_commit_ms = clock_wall_ms(t->worker->conf.clock);
 	t->last_commit_took_ms = (double)took_ns / 1e6;
+}
+
+/* What happens in a test when a rule is switched off: the state moves, or the rows are online,
+ * while the transaction may still fail. */
+static void rules_broken(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		struct error e;
+		struct buf meta = {0};
+		if (!task_takes_part(t))
+			continue;
+		publish_collect(t);
+		if (!rule_kept(FP_RULE_ONLINE_LAST)) {
+			struct marker was = t->marker;
+			t->marker = marker_next(t);
+			publish_epoch(t);
+			t->marker = was;
+		}
+		if (rule_kept(FP_RULE_COMMIT_FIRST))
+			continue;
+		store_meta_write(w->conf.log->delivered(w->session, t->changelog, t->partition),
+			&t->marker, clock_wall_ms(w->conf.clock), &meta);
+		table_commit(t->table, buf_view(&meta));
+		table_flush(t->table, &e);
+		buf_release(&meta);
+	}
 }
 
 static void epoch_committed(struct worker *w, int64_t took_ns)
@@ -183,9 +224,11 @@ void commit_abandon(struct worker *w)
 {
 	const struct log_ops *log = w->conf.log;
 	struct error e;
+	failpoint_at(FP_EPOCH_ABORT);
 	if (w->commit.begun &&
 		(log->abort(w->session, &e) || log->producer_ambiguous(w->session)))
 		log->producer_drop(w->session);
+	failpoint_at(FP_EPOCH_ABORTED);
 	w->commit.aborts++;
 	worker_rewind(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
@@ -196,6 +239,7 @@ void commit_abandon(struct worker *w)
 static void commit_unknown(struct worker *w)
 {
 	const struct log_ops *log = w->conf.log;
+	failpoint_at(FP_EPOCH_UNKNOWN);
 	w->commit.unknowns++;
 	w->commit.begun = w->commit.dirty = false;
 	w->commit.appended_bytes = 0;
@@ -230,16 +274,23 @@ enum status commit_epoch(struct worker *w, struct error *e)
 	if (!w->commit.dirty)
 		return ST_OK;
 	int64_t from = clock_mono_ns(w->conf.clock);
-	if (epoch_produce(w, e)) {
+	if (epoch_produce(w, e) || failpoint(FP_EPOCH_COMMIT, e)) {
 		commit_abandon(w);
 		return ST_ERR;
 	}
-	if (w->conf.log->commit(w->session, e)) {
-		commit_unknown(w);
+	if (!rule_kept(FP_RULE_ONLINE_LAST) || !rule_kept(FP_RULE_COMMIT_FIRST))
+		rules_broken(w);
+	if (w->conf.log->commit(w->session, e) || failpoint(FP_EPOCH_ANSWER, e)) {
+		if (rule_kept(FP_RULE_READ_UNKNOWN))
+			commit_unknown(w);
+		else
+			commit_abandon(w);
 		return ST_ERR;
 	}
 	epoch_committed(w, clock_mono_ns(w->conf.clock) - from);
-	if (w->conf.log->producer_ambiguous(w->session))
+	if (w->conf.log->producer_ambiguous(w->session)) {
+		failpoint_at(FP_EPOCH_REINIT);
 		w->conf.log->producer_drop(w->session);
+	}
 	return ST_OK;
 }

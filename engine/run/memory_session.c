@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/failpoint.h"
 #include "run/memory_log_inside.h"
 
 enum status mem_session_open(struct log_broker *b, const struct log_session_conf *conf,
@@ -232,7 +233,7 @@ bool mem_producer_ready(struct log_session *s)
 
 bool mem_producer_ambiguous(struct log_session *s)
 {
-	return s->ambiguous;
+	return s->ambiguous && rule_kept(FP_RULE_REINIT);
 }
 
 enum status mem_begin(struct log_session *s, struct error *e)
@@ -283,7 +284,8 @@ enum status mem_send_offsets(struct log_session *s, const struct log_position *n
 	if (f)
 		return mem_injected(e, f, ERR_ABORT, "send_offsets");
 	for (uint32_t i = 0; i < n; i++)
-		if (fetch_add(s, next[i].topic, next[i].partition)->lost)
+		if (fetch_add(s, next[i].topic, next[i].partition)->lost &&
+			rule_kept(FP_RULE_GENERATION))
 			return error_set(e, ERR_ABORT, 0, "of an earlier generation");
 	s->sent = xrealloc(s->sent, n * sizeof *s->sent);
 	memcpy(s->sent, next, n * sizeof *s->sent);
@@ -313,7 +315,7 @@ static void transaction_apply(struct log_session *s)
 
 enum status mem_commit(struct log_session *s, struct error *e)
 {
-	INVARIANT(s->begun && s->nsent);
+	INVARIANT(s->begun && (s->nsent || !rule_kept(FP_RULE_IDLE_OFFSETS)));
 	enum memory_fault f = fault_at(s, MEM_COMMIT);
 	if (f == MEM_FAIL || f == MEM_REFUSE) {
 		pending_drop(s);

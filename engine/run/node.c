@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "run/control.h"
 #include "run/observe.h"
@@ -56,6 +57,7 @@ enum status node_open(const struct node_conf *conf, struct node **out, struct er
 		free(n);
 		return ST_ERR;
 	}
+	failpoint_at(FP_START_LOCKED);
 	snprintf(db, sizeof db, "%s/db", conf->state_dir);
 	if (rocks_store_open(db, conf->memory_bytes / 4, &n->store, e)) {
 		state_dir_close(&n->dir);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "run/publish.h"
 #include "run/worker.h"
@@ -83,6 +84,7 @@ static void stalled(struct task *t)
 	struct error e;
 	LOG_WARN("takeover", "%s: the previous owner %s holds a transaction open: fencing it",
 		t->name, k->found.transactional_id);
+	failpoint_at(FP_START_FENCE);
 	if (c->log->fence(c->broker, k->found.transactional_id, &e))
 		LOG_WARN("takeover", "%s: fencing failed: %s", t->name, e.msg);
 }
@@ -91,7 +93,8 @@ static void stalled(struct task *t)
 static enum status step_offsets(struct task *t, struct error *e)
 {
 	struct log_position pos = {t->topic, t->partition, LOG_OFFSET_NONE};
-	if (t->worker->conf.log->committed(t->worker->session, &pos, 1, e)) {
+	if (failpoint(FP_START_OFFSETS, e) ||
+		t->worker->conf.log->committed(t->worker->session, &pos, 1, e)) {
 		if (e->class == ERR_RETRIABLE)
 			stalled(t);
 		return ST_ERR;
@@ -154,7 +157,10 @@ static enum status local_wipe(struct task *t, const char *why, struct error *e)
 	LOG_WARN("takeover", "%s: %s: dropping the local copy and restoring it from %s", t->name,
 		why, t->stage->changelog);
 	t->takeover->has_marker = t->takeover->local = false;
-	return t->store ? t->store->ops->wipe(t->store, e) : ST_OK;
+	failpoint_at(FP_START_WIPE);
+	enum status st = t->store ? t->store->ops->wipe(t->store, e) : ST_OK;
+	failpoint_at(FP_START_WIPED);
+	return st;
 }
 
 /* Rows that were dropped since may have no tombstone any more. */
@@ -173,7 +179,8 @@ static enum status step_bounds(struct task *t, struct error *e)
 	const struct worker_conf *c = &t->worker->conf;
 	int64_t begin, position;
 	table_drop(t);
-	if (c->log->bounds(c->broker, t->stage->changelog, t->partition, &begin, &k->end, e) ||
+	if (failpoint(FP_START_BOUNDS, e) ||
+		c->log->bounds(c->broker, t->stage->changelog, t->partition, &begin, &k->end, e) ||
 		local_position(t, &position, e))
 		return ST_ERR;
 	if (position > k->end) {
@@ -272,6 +279,7 @@ static enum status restore_commit(struct task *t, struct error *e)
 		&meta);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
+	failpoint_at(FP_START_REPLAYED);
 	k->uncommitted_bytes = 0;
 	return table_tidy(t->table, false, e);
 }
@@ -290,7 +298,8 @@ static enum status step_restore(struct task *t, struct error *e)
 	const struct log_ops *log = t->worker->conf.log;
 	int64_t from = k->progress.position;
 	uint32_t n = 0;
-	if (log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
+	if (failpoint(FP_START_REPLAY, e) ||
+		log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
 		return ST_ERR;
 	for (uint32_t i = 0; i < n; i++)
 		if (changelog_apply(t, &k->records[i], e))
@@ -323,7 +332,8 @@ static enum status start_fresh(struct task *t, struct error *e)
 	const struct source *s = &c->plan->job->sources[t->stage->source];
 	struct marker_input *in = &t->marker.inputs[0];
 	int64_t begin, end;
-	if (c->log->bounds(c->broker, t->stage->topic, t->partition, &begin, &end, e))
+	if (failpoint(FP_START_FIRST, e) ||
+		c->log->bounds(c->broker, t->stage->topic, t->partition, &begin, &end, e))
 		return ST_ERR;
 	in->next_offset = begin;
 	if (!t->stage->in && s->start == START_LATEST)
@@ -421,6 +431,8 @@ static enum status self_check(struct task *t, struct error *e)
 
 static enum status step_check(struct task *t, struct error *e)
 {
+	if (failpoint(FP_START_CHECK, e))
+		return ST_ERR;
 	enum status st = self_check(t, e);
 	if (st)
 		return st < 0 ? ST_ERR : ST_OK;
@@ -438,6 +450,7 @@ static enum status step_check(struct task *t, struct error *e)
 	t->progressed = t->first_marker;
 	struct log_position at = {t->topic, t->partition, t->next_offset};
 	const struct log_ops *log = t->worker->conf.log;
+	failpoint_at(FP_START_RUN);
 	if (t->fetching ? log->seek(t->worker->session, at, e)
 			: log->fetch(t->worker->session, at, e))
 		return ST_ERR;

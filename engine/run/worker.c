@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "run/publish.h"
 #include "run/takeover.h"
@@ -66,6 +67,7 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 {
 	struct worker *w = arg;
 	w->spent.rebalances++;
+	failpoint_at(FP_REBALANCE_ASSIGN);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct stage *st = stage_of(w, parts[i].topic);
 		struct error e;
@@ -106,6 +108,7 @@ static void on_revoked(void *arg, const struct log_position *parts, uint32_t n, 
 	struct worker *w = arg;
 	struct error e;
 	w->spent.rebalances++;
+	failpoint_at(FP_REBALANCE_REVOKE);
 	if (w->commit.dirty || w->commit.begun) {
 		if (lost)
 			commit_abandon(w);
@@ -116,6 +119,7 @@ static void on_revoked(void *arg, const struct log_position *parts, uint32_t n, 
 	}
 	for (uint32_t i = 0; i < n; i++)
 		task_remove(w, parts[i].topic, parts[i].partition, lost);
+	failpoint_at(FP_REBALANCE_REVOKED);
 }
 
 /* -- the transaction's entry -- */
@@ -127,11 +131,12 @@ enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, s
 	if (!w->commit.begun) {
 		if (commit_ready(w, e))
 			return ST_ERR;
-		if (w->conf.log->begin(w->session, e)) {
+		if (failpoint(FP_EPOCH_BEGIN, e) || w->conf.log->begin(w->session, e)) {
 			w->conf.log->producer_drop(w->session); /* there is nothing to abort */
 			return ST_ERR;
 		}
 		w->commit.begun = true;
+		failpoint_at(FP_EPOCH_BEGUN);
 	}
 	w->commit.appended_bytes += key.len + (value ? value->len : 0);
 	return w->conf.log->append(w->session, topic, partition, key, value, headers, nheaders, 0,
@@ -267,8 +272,10 @@ static bool process_runs(struct worker *w, uint32_t n)
 		if (from == i)
 			continue;
 		epoch_touch(w);
-		if (task_process(t, &w->records[from], i - from, &e) == ST_OK)
+		if (task_process(t, &w->records[from], i - from, &e) == ST_OK) {
+			failpoint_at(FP_EPOCH_PROCESSED);
 			continue;
+		}
 		if (!t->held_until_ns) {
 			process_failed(w, t, &e);
 			return false;
@@ -357,10 +364,12 @@ static void repartitions_trim(struct worker *w)
 			upto - t->trimmed < REPARTITION_KEEP)
 			continue;
 		t->trimmed = upto;
+		failpoint_at(FP_REPARTITION_DELETE);
 		if (w->conf.log->delete_before(w->conf.broker, t->stage->topic, t->partition, upto,
 			    &e))
 			LOG_WARN("worker", "%s[%d]: deleting what was read: %s", t->stage->topic,
 				(int)t->partition, e.msg);
+		failpoint_at(FP_REPARTITION_DELETED);
 	}
 }
 

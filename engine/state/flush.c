@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/failpoint.h"
 #include "state/table_inside.h"
 
 #define FLUSH_INTERVAL_NS INT64_C(5000000000)
@@ -46,7 +47,11 @@ static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
 	qsort(f->writes, f->n, sizeof *f->writes, write_cmp);
-	f->status = f->store->ops->write(f->store, f->writes, f->n, buf_view(&f->meta), &f->error);
+	f->status = failpoint(FP_FLUSH_WRITE, &f->error);
+	if (!f->status)
+		f->status = f->store->ops->write(f->store, f->writes, f->n, buf_view(&f->meta),
+			&f->error);
+	failpoint_at(FP_FLUSH_WRITTEN);
 	atomic_store_explicit(&f->done, true, memory_order_release);
 	return NULL;
 }
@@ -83,6 +88,7 @@ enum status flush_start(struct table *t, struct error *e)
 	f->store = t->conf.store;
 	f->started_ns = clock_mono_ns(t->conf.clock);
 	freeze_all(t, f);
+	failpoint_at(FP_FLUSH_FROZEN);
 	buf_slice(&f->meta, buf_view(&t->meta));
 	t->nfrozen = f->n;
 	t->ndirty = t->dirty_bytes = 0;
@@ -144,6 +150,7 @@ enum status flush_collect(struct table *t, bool wait, struct error *e)
 		if (e)
 			*e = f->error;
 	} else {
+		failpoint_at(FP_FLUSH_COLLECTED);
 		t->stats.flushes++;
 		t->stats.flushed_rows += f->n;
 	}

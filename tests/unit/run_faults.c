@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "connectors/formats.h"
 #include "operators/aggregates.h"
@@ -56,6 +57,8 @@ struct world {
 	enum memory_fault fault;
 	int skip, times;
 	enum memory_fault abort_fault;
+	/* Called once, at the next call of the step. */
+	void (*meanwhile)(struct world *w);
 };
 
 static enum memory_fault fault(void *arg, enum memory_step step)
@@ -63,6 +66,11 @@ static enum memory_fault fault(void *arg, enum memory_step step)
 	struct world *w = arg;
 	if (step == MEM_ABORT && w->abort_fault)
 		return w->abort_fault;
+	void (*meanwhile)(struct world *) = step == w->step ? w->meanwhile : NULL;
+	if (meanwhile) {
+		w->meanwhile = NULL;
+		meanwhile(w);
+	}
 	if (step != w->step || !w->times)
 		return MEM_PASS;
 	if (w->skip) {
@@ -490,6 +498,133 @@ START_TEST(silent_over_a_restart)
 }
 END_TEST
 
+/* -- rules -- */
+
+/* Each rule of the protocol, kept and switched off (failpoint.h): what is right with it must be seen
+ * to be wrong without it, or these tests prove nothing. The rest of the rules need a broker that
+ * delays and fences (tests/crash). */
+static void rule_set(const char *rule, bool off)
+{
+	char text[100];
+	struct error e;
+	snprintf(text, sizeof text, "%s:off", rule);
+	ck_assert_msg(!failpoint_set(off ? text : NULL, &e), "%s", e.msg);
+}
+
+/* The partition goes to worker 1, which does all there is to do, while worker 0 is in its commit. */
+static void taken_over(struct world *w)
+{
+	memory_log_take(w->broker, "events", 0, true);
+	steps(w, 1, 50);
+}
+
+static uint32_t rows_after_takeover_in_commit(struct world *w)
+{
+	w->step = MEM_FLUSH;
+	w->meanwhile = taken_over;
+	steps(w, 0, 50);
+	ck_assert_ptr_null(w->meanwhile);
+	return records(w, "weir.users.v1", 0);
+}
+
+START_TEST(rule_generation)
+{
+	struct world w;
+	world_open(&w, false);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	worker_start(&w, 1);
+	rule_set("rule.generation", _i);
+	event(&w, 0, 1, T0);
+	ck_assert_uint_eq(rows_after_takeover_in_commit(&w), _i ? 2 : 1);
+	rule_set("rule.generation", false);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(rule_idle_offsets)
+{
+	struct world w;
+	world_open(&w, false);
+	w.wall_idle = true;
+	worker_start(&w, 0);
+	event(&w, 0, 1, w.clock.now_ms);
+	steps(&w, 0, 50);
+	worker_start(&w, 1);
+	steps(&w, 1, 5);
+	rule_set("rule.idle-offsets", _i);
+	w.clock.now_ms += 600000; /* the window empties by the clock */
+	rows_after_takeover_in_commit(&w);
+	w.clock.now_ms += 600000;
+	for (int i = 0; i < 100; i++)
+		steps(&w, i % 2, 1);
+	ck_assert_uint_eq(records(&w, "weir.users.v1", 0), _i ? 3 : 2);
+	rule_set("rule.idle-offsets", false);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(rule_read_unknown)
+{
+	struct world w;
+	world_open(&w, false);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	rule_set("rule.read-unknown", _i);
+	event(&w, 0, 1, T0);
+	fail_next(&w, MEM_COMMIT, MEM_FAIL_DONE, 1);
+	steps(&w, 0, 200);
+	ck_assert_uint_eq(records(&w, "weir.users.v1", 0), _i ? 2 : 1);
+	rule_set("rule.read-unknown", false);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(rule_commit_first)
+{
+	struct world w;
+	world_open(&w, true);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	rule_set("rule.commit-first", _i);
+	event(&w, 0, 1, T0);
+	fail_next(&w, MEM_COMMIT, MEM_FAIL, 1);
+	while (w.times)
+		step(&w, 0);
+	rule_set("rule.commit-first", false);
+	steps(&w, 0, 200);
+	event(&w, 0, 1, T0 + 1);
+	steps(&w, 0, 50);
+	ck_assert_str_eq(online_field(&w, "u1", "n"), _i ? "3" : "2");
+	world_close(&w);
+}
+END_TEST
+
+static char seen_online[100];
+
+static void online_look(struct world *w)
+{
+	snprintf(seen_online, sizeof seen_online, "%s", online_field(w, "u1", "n"));
+}
+
+START_TEST(rule_online_last)
+{
+	struct world w;
+	world_open(&w, false);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	rule_set("rule.online-last", _i);
+	event(&w, 0, 1, T0);
+	fail_next(&w, MEM_COMMIT, MEM_FAIL, 1);
+	w.meanwhile = online_look;
+	steps(&w, 0, 50);
+	ck_assert_str_eq(seen_online, _i ? "1" : ""); /* in the middle of a commit that failed */
+	rule_set("rule.online-last", false);
+	steps(&w, 0, 200);
+	world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	log_level_set(LOG_LVL_ERROR);
@@ -508,6 +643,11 @@ int main(void)
 	tcase_add_test(tc, late_owner_leaves_the_store_alone);
 	tcase_add_test(tc, silent_beside_a_busy_one);
 	tcase_add_test(tc, silent_over_a_restart);
+	tcase_add_loop_test(tc, rule_generation, 0, 2);
+	tcase_add_loop_test(tc, rule_idle_offsets, 0, 2);
+	tcase_add_loop_test(tc, rule_read_unknown, 0, 2);
+	tcase_add_loop_test(tc, rule_commit_first, 0, 2);
+	tcase_add_loop_test(tc, rule_online_last, 0, 2);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
