@@ -101,10 +101,10 @@ static enum status append(void *arg, uint32_t topic, int32_t partition, struct s
 }
 
 static enum status change(
-        void *arg, uint32_t space, struct entry *en, const struct heap *row, struct error *e)
+        void *arg, uint32_t space, struct entry *en, struct slice row, struct error *e)
 {
 	(void)space, (void)en, (void)e;
-	*(uint64_t *)arg += row ? row->len : 0;
+	*(uint64_t *)arg += row.len;
 	return ST_OK;
 }
 

@@ -133,7 +133,7 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 LATENCY,
                 .help = "Time to write dirty state rows to the store."},
         [METRIC_RESTORED_ROWS] = COUNTER("weir_restored_rows_total", JOB_TASK,
-                "Changelog records applied while restoring."),
+                "State rows applied while restoring."),
         [METRIC_RESTORE_REMAINING] = GAUGE("weir_restore_remaining_rows", JOB_TASK, "",
                 "Changelog records still to be applied; 0 when the task is restored."),
         [METRIC_TASK_ERRORS] = COUNTER("weir_task_errors_total", JOB_REASON,

@@ -52,6 +52,7 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 	        .version = c->version,
 	        .memory_bytes = (uint64_t)options_number(&c->options, "memory"),
 	        .commit_ms = options_number(&c->options, "commit-interval"),
+	        .changelog_bytes_min = (uint64_t)options_number(&c->options, "changelog-min"),
 	        .static_member = options_flag(&c->options, "static-member"),
 	        .stop = &stop};
 	return ST_OK;
@@ -130,7 +131,8 @@ static enum answer run_run(struct cli *c)
 }
 
 static const char *const uses[] = {"brokers", "redis", "redis-password-file", "registry",
-        "registry-auth-file", "kafka-config", "commit-interval", "static-member", "prefix",
+        "registry-auth-file", "kafka-config", "commit-interval", "changelog-min",
+        "static-member", "prefix",
         "state", "memory", "http", "log-level", NULL};
 
 const struct command command_engine = {

@@ -34,6 +34,9 @@ const struct option common_options[] = {
                 .value = "DURATION",
                 .help = "How long an epoch lasts, unless the job says so itself, with "
                         "'commit:'."},
+        {"changelog-min", OPT_BYTES, .fallback = "64M", .min = 1 << 10, .value = "BYTES",
+                .help = "What a partition of a changelog may always hold; beyond it and three "
+                        "times its state, the state is written again and the rest deleted."},
         {"static-member", OPT_FLAG,
                 .help = "Keep the node's place in its groups over a restart: nobody takes its "
                         "partitions over until the session times out."},

@@ -19,6 +19,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/changelog.h"
 #include "run/publish.h"
 #include "run/worker.h"
 
@@ -54,56 +55,22 @@ bool commit_is_due(struct worker *w)
 	return true;
 }
 
-struct changelog {
-	struct task *task;
-	struct buf key;
-};
-
-static enum status change_append(void *arg, uint32_t space, struct entry *en,
-	const struct heap *row, struct error *e)
-{
-	struct changelog *c = arg;
-	struct task *t = c->task;
-	c->key.len = 0;
-	buf_byte(&c->key, CHANGELOG_ROW);
-	buf_slice(&c->key, t->spaces[space].name);
-	buf_slice(&c->key, entry_entity(en));
-	struct slice value = row ? (struct slice){row->base, row->len} : (struct slice){NULL, 0};
-	return worker_append(t->worker, t->changelog, t->partition, buf_view(&c->key),
-		row ? &value : NULL, NULL, 0, e);
-}
-
 /* The marker of the epoch that is ending. */
-static struct marker marker_next(const struct task *t)
+static void marker_next(struct task *t)
 {
-	struct marker m = t->marker;
-	m.epoch++;
-	m.inputs[0].next_offset = t->next_offset;
-	m.inputs[0].stream_time = t->stream_time;
-	m.inputs[0].idle_time = t->idle_time;
-	m.inputs[0].last_timestamp = t->last_timestamp;
-	return m;
+	struct marker *m = &t->next;
+	*m = t->marker;
+	m->epoch++;
+	m->inputs[0].next_offset = t->next_offset;
+	m->inputs[0].stream_time = t->stream_time;
+	m->inputs[0].idle_time = t->idle_time;
+	m->inputs[0].last_timestamp = t->last_timestamp;
 }
 
 static enum status task_append(struct task *t, struct error *e)
 {
-	struct changelog c = {.task = t};
-	enum status st = failpoint(FP_EPOCH_CHANGELOG, e);
-	if (!st)
-		st = table_changes(t->table, change_append, &c, e);
-	if (!st)
-		st = failpoint(FP_EPOCH_MARKER, e);
-	struct marker m = marker_next(t);
-	struct buf value = {0};
-	marker_write(&m, &value);
-	struct slice v = buf_view(&value);
-	static const uint8_t key = CHANGELOG_MARKER;
-	if (!st)
-		st = worker_append(t->worker, t->changelog, t->partition,
-			(struct slice){&key, 1}, &v, NULL, 0, e);
-	buf_release(&value);
-	buf_release(&c.key);
-	return st;
+	marker_next(t);
+	return changelog_epoch(t, e);
 }
 
 static bool task_takes_part(const struct task *t)
@@ -140,10 +107,11 @@ static void task_committed(struct task *t, int64_t took_ns)
 {
 	const struct log_ops *log = t->worker->conf.log;
 	failpoint_at(FP_EPOCH_COMMITTED);
-	t->marker = marker_next(t);
+	t->marker = t->next;
+	changelog_committed(t);
 	struct buf meta = {0};
 	store_meta_write(log->delivered(t->worker->session, t->changelog, t->partition),
-		&t->marker, clock_wall_ms(t->worker->conf.clock), &meta);
+		&t->marker, &meta);
 	publish_collect(t);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
@@ -171,14 +139,14 @@ static void rules_broken(struct worker *w)
 		publish_collect(t);
 		if (!rule_kept(FP_RULE_ONLINE_LAST)) {
 			struct marker was = t->marker;
-			t->marker = marker_next(t);
+			t->marker = t->next;
 			publish_epoch(t);
 			t->marker = was;
 		}
 		if (rule_kept(FP_RULE_COMMIT_FIRST))
 			continue;
 		store_meta_write(w->conf.log->delivered(w->session, t->changelog, t->partition),
-			&t->marker, clock_wall_ms(w->conf.clock), &meta);
+			&t->marker, &meta);
 		table_commit(t->table, buf_view(&meta));
 		table_flush(t->table, &e);
 		buf_release(&meta);

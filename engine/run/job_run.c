@@ -266,7 +266,8 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.static_member = c->static_member,
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
 		.memory_bytes = c->memory_bytes / r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
-		.wall_idle = true, .stop = &r->stop};
+		.changelog_bytes_min = c->changelog_bytes_min, .wall_idle = true,
+		.stop = &r->stop};
 }
 
 static enum job_state state_of(const struct worker *w, const char **error)

@@ -28,6 +28,7 @@ struct job_run_conf {
 	bool static_member;
 	int64_t commit_ms; /* when the job does not say */
 	uint64_t memory_bytes; /* of the job on this node */
+	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 };
 
 struct job_run;

@@ -22,27 +22,36 @@ struct marker_input {
 	int32_t partitions;   /* of the input topic, pinned */
 };
 
+#define MARKER_CURSOR_MAX 64
+
+/* How far the changelog's rolling snapshot is (changelog.h). */
+struct marker_snapshot {
+	int64_t floor;       /* the changelog is whole from here on, once it is done; -1: none runs */
+	uint64_t log_bytes;  /* of rows in the changelog since where it begins, nearly … */
+	uint64_t tail_bytes; /* … and since floor */
+	uint64_t state_bytes; /* of the rows that the last finished one wrote, and this one so far */
+	uint64_t done_bytes;
+	uint32_t space;      /* the next rows: of this space, after the entity that begins so */
+	uint32_t cursor_len;
+	uint8_t cursor[MARKER_CURSOR_MAX];
+};
+
 struct marker {
 	int64_t incarnation_ms; /* creation time of the job's state */
 	int64_t epoch;          /* 0: none yet */
 	uint64_t plan_hash;
 	uint32_t ninputs;
 	struct marker_input inputs[MARKER_INPUTS_MAX];
+	struct marker_snapshot snapshot;
 	char transactional_id[256];
 };
-
-/* Changelog keys. */
-#define CHANGELOG_MARKER 'M' /* alone */
-#define CHANGELOG_ROW 'R'    /* then space and entity */
 
 void marker_write(const struct marker *m, struct buf *b);
 /* False when it is malformed or of a newer format. */
 bool marker_read(struct slice s, struct marker *m);
 
-/* The store's meta record: changelog position, then the marker, then when it was written. */
-void store_meta_write(int64_t changelog_next, const struct marker *m, int64_t wall_ms,
-	struct buf *b);
-bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m,
-	int64_t *wall_ms);
+/* The store's meta record: changelog position, then the marker. */
+void store_meta_write(int64_t changelog_next, const struct marker *m, struct buf *b);
+bool store_meta_read(struct slice s, int64_t *changelog_next, struct marker *m);
 
 #endif

@@ -29,6 +29,7 @@ struct node_conf {
 	const char *state_dir;
 	const char *version;
 	uint64_t memory_bytes;  /* of the process */
+	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 	int64_t commit_ms;      /* default of jobs */
 	bool static_member;
 	struct job *only;       /* run this job and no deployed one; taken over */

@@ -310,21 +310,16 @@ void plan_free(struct plan *p)
 	free(p);
 }
 
-/* Times that matter are in the values, so broker time is used; changelog and offline topics are
- * compacted, the rest is kept as long as the broker keeps topics. */
+/* Times that matter are in the values, so broker time is used. Offline topics are compacted; of
+ * changelogs and repartition topics the engine itself deletes what is done with; the rest is kept
+ * as long as the broker keeps topics. */
 /* A dead letter is as large as what died; a state row may be larger than the events in it. */
 #define MESSAGE_BYTES "max.message.bytes", "8388608"
 
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-static const char *const conf_changelog[] = {"cleanup.policy", "compact",
-	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.3",
-	"segment.bytes", "67108864", "delete.retention.ms", TEXT(CHANGELOG_TOMBSTONES_MS), MESSAGE_BYTES,
-	NULL};
 static const char *const conf_offline[] = {"cleanup.policy", "compact",
 	"message.timestamp.type", "LogAppendTime", "min.cleanable.dirty.ratio", "0.9",
 	"min.compaction.lag.ms", "86400000", MESSAGE_BYTES, NULL};
-static const char *const conf_repartition[] = {"cleanup.policy", "delete", "retention.ms", "-1",
+static const char *const conf_ours[] = {"cleanup.policy", "delete", "retention.ms", "-1",
 	"retention.bytes", "-1", "message.timestamp.type", "LogAppendTime", MESSAGE_BYTES, NULL};
 static const char *const conf_side[] = {"message.timestamp.type", "LogAppendTime", MESSAGE_BYTES,
 	NULL};
@@ -350,10 +345,10 @@ uint32_t plan_topics(const struct plan *p, struct log_topic_conf **out, struct a
 		p->nstages + p->nrepartitions + p->job->nviews + 2, sizeof *t);
 	for (uint32_t i = 0; i < p->nrepartitions; i++)
 		t[n++] = (struct log_topic_conf){.name = p->repartitions[i].topic,
-			.partitions = p->repartitions[i].shards, .conf = conf_repartition};
+			.partitions = p->repartitions[i].shards, .conf = conf_ours};
 	for (uint32_t i = 0; i < p->nstages; i++)
 		t[n++] = (struct log_topic_conf){.name = p->stages[i].changelog,
-			.partitions = p->stages[i].partitions, .conf = conf_changelog};
+			.partitions = p->stages[i].partitions, .conf = conf_ours};
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		t[n++] = (struct log_topic_conf){.name = p->views[i].topic,
 			.partitions = p->stages[p->views[i].stage].partitions,

@@ -11,7 +11,6 @@
 #include "lang/job.h"
 #include "run/log.h"
 
-#define CHANGELOG_TOMBSTONES_MS 86400000 /* delete.retention.ms of changelogs */
 #define SHARDS_DEFAULT 12
 
 /* A repartition topic: all views of one source with the same entity columns. */

@@ -403,7 +403,7 @@ static enum status tail_row(struct task *t, const struct log_record *r, struct e
 	uint64_t hash = entity_hash(entity);
 	if (table_resolve(t->table, p->view, &entity, &hash, 1, &en, &t->worker->batch, e))
 		return ST_ERR;
-	const struct heap *h = entry_read(en);
+	const struct heap *h = entry_read(en, &t->worker->batch);
 	if (h)
 		state_row_add(t, p->view, entity, (struct slice){h->base, h->len});
 	else

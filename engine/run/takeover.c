@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/changelog.h"
 #include "run/publish.h"
 #include "run/worker.h"
 
@@ -33,7 +34,6 @@ struct takeover {
 	bool has_marker, wiped;
 	bool local;       /* found is the local copy's */
 	bool recreated;   /* the changelog speaks of another incarnation than the local copy */
-	int64_t local_ms; /* when the local copy was written; 0: not known */
 	uint64_t uncommitted_bytes;
 	uint32_t rounds, mismatches;
 	int64_t stalled_since_ns;
@@ -134,7 +134,7 @@ static enum status local_position(struct task *t, int64_t *out, struct error *e)
 		return ST_ERR;
 	if (!meta.len)
 		return ST_OK;
-	if (!store_meta_read(meta, out, &k->found, &k->local_ms)) {
+	if (!store_meta_read(meta, out, &k->found)) {
 		LOG_WARN("takeover", "%s: the local state is of another format: restoring",
 			t->name);
 		*out = 0;
@@ -163,15 +163,6 @@ static enum status local_wipe(struct task *t, const char *why, struct error *e)
 	return st;
 }
 
-/* Rows that were dropped since may have no tombstone any more. */
-static bool tombstones_gone(const struct task *t, int64_t position)
-{
-	const struct takeover *k = t->takeover;
-	/* One offset more is the control record of the epoch itself. */
-	return position && k->end - position > 1 &&
-	       clock_wall_ms(t->worker->conf.clock) - k->local_ms > CHANGELOG_TOMBSTONES_MS / 2;
-}
-
 /* Step 4: the high watermark, after the offsets. */
 static enum status step_bounds(struct task *t, struct error *e)
 {
@@ -190,10 +181,6 @@ static enum status step_bounds(struct task *t, struct error *e)
 		position = begin;
 	} else if (position < begin) {
 		if (position && local_wipe(t, "the changelog starts after its position", e))
-			return ST_ERR;
-		position = begin;
-	} else if (tombstones_gone(t, position)) {
-		if (local_wipe(t, "it is older than the changelog keeps tombstones for", e))
 			return ST_ERR;
 		position = begin;
 	}
@@ -216,38 +203,22 @@ static enum status step_bounds(struct task *t, struct error *e)
 	return ST_OK;
 }
 
-static int space_of(const struct task *t, struct slice key, struct slice *entity)
+static int space_of(const struct task *t, struct slice name)
 {
-	for (uint32_t i = 0; i < t->stage->nviews; i++) {
-		struct slice name = t->spaces[i].name;
-		if (key.len >= name.len && memcmp(key.p, name.p, name.len) == 0) {
-			*entity = (struct slice){key.p + name.len, key.len - name.len};
+	for (uint32_t i = 0; i < t->stage->nviews; i++)
+		if (slice_eq(t->spaces[i].name, name))
 			return (int)i;
-		}
-	}
 	return -1; /* a view that the job no longer has */
 }
 
-static enum status row_apply(struct task *t, const struct log_record *r, struct error *e)
+static enum status row_apply(void *arg, const struct changelog_row *row, struct error *e)
 {
-	struct slice key = {r->key.p + 1, r->key.len - 1}, entity;
-	int space = space_of(t, key, &entity);
+	struct task *t = arg;
+	(void)e;
+	int space = space_of(t, row->space);
 	if (space < 0)
 		return ST_OK;
-	struct slice row = r->has_value ? r->value : (struct slice){NULL, 0};
-	struct row_head head;
-	if (row.p && row.len < sizeof head)
-		return error_set(e, ERR_FATAL, 0, "%s[%d]@%lld: a state row of %u bytes",
-			t->stage->changelog, (int)t->partition, (long long)r->offset, row.len);
-	if (row.p)
-		memcpy(&head, row.p, sizeof head);
-	if (row.p && head.format != ROW_FORMAT)
-		return error_set(e, ERR_FATAL, 0,
-			"%s[%d]@%lld: a state row of format %u, this weir reads %u: run the "
-			"version that wrote it, or give the view a new version",
-			t->stage->changelog, (int)t->partition, (long long)r->offset, head.format,
-			ROW_FORMAT);
-	table_restore(t->table, (uint32_t)space, entity, row);
+	table_restore(t->table, (uint32_t)space, row->entity, row->row);
 	t->takeover->progress.rows++;
 	return ST_OK;
 }
@@ -255,14 +226,20 @@ static enum status row_apply(struct task *t, const struct log_record *r, struct 
 static enum status changelog_apply(struct task *t, const struct log_record *r, struct error *e)
 {
 	struct takeover *k = t->takeover;
+	struct marker m;
+	uint8_t kind = r->key.len == 1 ? r->key.p[0] : 0;
 	k->progress.bytes += r->key.len + r->value.len;
 	k->uncommitted_bytes += r->key.len + r->value.len;
-	if (r->key.len && r->key.p[0] == CHANGELOG_ROW)
-		return row_apply(t, r, e);
-	struct marker m;
-	if (!r->key.len || r->key.p[0] != CHANGELOG_MARKER || !marker_read(r->value, &m))
+	if (kind == CHANGELOG_BLOCK && r->has_value) {
+		if (changelog_rows(r->value, row_apply, t, e))
+			return error_context(e, "%s[%d]@%lld", t->stage->changelog,
+				(int)t->partition, (long long)r->offset);
+		return ST_OK;
+	}
+	if (kind != CHANGELOG_MARKER || !marker_read(r->value, &m))
 		return error_set(e, ERR_FATAL, 0,
-			"%s[%d]@%lld is no changelog record that this weir reads",
+			"%s[%d]@%lld is no changelog record that this weir reads: run the version "
+			"that wrote it, or give the views new versions",
 			t->stage->changelog, (int)t->partition, (long long)r->offset);
 	k->recreated |= k->local && m.incarnation_ms != k->found.incarnation_ms;
 	k->found = m;
@@ -275,8 +252,7 @@ static enum status restore_commit(struct task *t, struct error *e)
 {
 	struct takeover *k = t->takeover;
 	struct buf meta = {0};
-	store_meta_write(k->progress.position, &k->found, clock_wall_ms(t->worker->conf.clock),
-		&meta);
+	store_meta_write(k->progress.position, &k->found, &meta);
 	table_commit(t->table, buf_view(&meta));
 	buf_release(&meta);
 	failpoint_at(FP_START_REPLAYED);
@@ -344,6 +320,7 @@ static enum status start_fresh(struct task *t, struct error *e)
 		return ST_ERR;
 	t->marker.incarnation_ms = clock_wall_ms(c->clock);
 	t->marker.ninputs = 1;
+	t->marker.snapshot.floor = -1;
 	in->stream_time = in->idle_time = in->last_timestamp = MARKER_NO_TIME;
 	t->first_marker = true;
 	return ST_OK;
@@ -448,6 +425,7 @@ static enum status step_check(struct task *t, struct error *e)
 		t->worker->transactional_id);
 	t->marker.plan_hash = t->worker->conf.plan->hash;
 	t->progressed = t->first_marker;
+	changelog_abandoned(t);
 	struct log_position at = {t->topic, t->partition, t->next_offset};
 	const struct log_ops *log = t->worker->conf.log;
 	failpoint_at(FP_START_RUN);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lang/civil.h"
+#include "run/changelog.h"
 #include "run/publish.h"
 #include "run/takeover.h"
 #include "run/worker.h"
@@ -116,6 +117,7 @@ enum status task_new(struct worker *w, const struct stage *stage, int32_t partit
 	t->changelog = w->conf.log->topic(w->session, stage->changelog);
 	t->stream_time = t->idle_time = MARKER_NO_TIME;
 	t->last_event_time = t->last_timestamp = t->newest_stream_of_source = MARKER_NO_TIME;
+	t->next_trim = t->trim = -1;
 	names_make(t);
 	enum status st = ST_OK;
 	if (w->conf.store)
@@ -143,6 +145,7 @@ void task_free(struct task *t)
 		t->format->decoder_free(t->decoder);
 	if (t->store)
 		t->store->ops->task_close(t->store);
+	buf_release(&t->snapshot_cursor);
 	free(t->wanted);
 	free(t->ops);
 	free(t->spaces);
@@ -450,6 +453,7 @@ void task_rewind(struct task *t)
 	t->last_timestamp = t->marker.inputs[0].last_timestamp;
 	t->counts = t->committed_counts;
 	t->progressed = t->first_marker;
+	changelog_abandoned(t);
 }
 
 enum status task_reopen(struct task *t, struct error *e)

@@ -68,6 +68,10 @@ struct task {
 	/* The epoch: positions as processed, and as of the last commit. */
 	uint32_t topic, changelog; /* the session's numbers */
 	struct marker marker;      /* of the last commit; inputs[0] is the only one */
+	struct marker next;        /* of the epoch that is ending */
+	struct buf snapshot_cursor; /* the changelog's rolling snapshot: after which entity */
+	int64_t next_trim, trim;   /* delete the changelog up to here once that epoch is committed,
+				    * and now; -1: nothing */
 	int64_t next_offset, stream_time, idle_time;
 	int64_t last_event_time, last_timestamp; /* of the newest record by event time, Kafka time */
 	int64_t quiet_since_ns;    /* no record since; 0: not quiet */

@@ -15,6 +15,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/changelog.h"
 #include "run/publish.h"
 #include "run/takeover.h"
 
@@ -399,6 +400,8 @@ static void between_epochs(struct worker *w)
 {
 	online_wait(w);
 	repartitions_trim(w);
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		changelog_trim(w->tasks[i]);
 	w->repairing = false;
 	tables_tidy(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
@@ -537,5 +540,6 @@ void worker_close(struct worker *w)
 	free(w->keys);
 	free(w->records);
 	arena_release(&w->batch);
+	buf_release(&w->block);
 	free(w);
 }

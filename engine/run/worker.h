@@ -34,6 +34,7 @@ struct worker_conf {
 	bool static_member;                  /* group.instance.id = transactional id */
 	int64_t commit_ms;
 	uint64_t memory_bytes;               /* tables, overlay and the session's queues */
+	uint64_t changelog_bytes_min;        /* no snapshot is begun below; 0: the usual */
 	uint32_t value_bytes_max;
 	bool wall_idle;                      /* `idle` moves time (never in a replay) */
 	const atomic_bool *stop;
@@ -53,6 +54,7 @@ struct worker {
 	uint32_t ntasks;
 	struct commit commit;
 	struct arena batch;      /* of the batch under way */
+	struct buf block;        /* of the changelog, being filled */
 	struct log_record *records;
 	struct key_sample *keys;
 	struct spent spent;

@@ -75,33 +75,34 @@ void due_remove(struct space *s, struct entry *en)
 	due_down(s, last.en->due_pos);
 }
 
-static void due_add(struct space *s, struct entry *en)
+static void due_add(struct space *s, struct entry *en, int64_t due)
 {
 	if (s->ndue == s->due_cap) {
 		s->due_cap = s->due_cap ? 2 * s->due_cap : 64;
 		s->due = xrealloc(s->due, s->due_cap * sizeof *s->due);
 	}
-	due_place(s, s->ndue++, (struct due_item){en->due, en});
+	due_place(s, s->ndue++, (struct due_item){due, en});
 	due_up(s, en->due_pos);
+}
+
+int64_t due_of(const struct space *s, const struct entry *en)
+{
+	return en->due_pos == DUE_NONE ? STORE_NO_DUE : s->due[en->due_pos].due;
 }
 
 void due_set(struct space *s, struct entry *en, int64_t due)
 {
-	if (due == en->due && (en->due_pos != DUE_NONE) == (due != STORE_NO_DUE))
+	if (due == due_of(s, en))
 		return;
 	if (due == STORE_NO_DUE) {
 		due_remove(s, en);
-		en->due = due;
-		return;
+	} else if (en->due_pos == DUE_NONE) {
+		due_add(s, en, due);
+	} else {
+		s->due[en->due_pos].due = due;
+		due_up(s, en->due_pos);
+		due_down(s, en->due_pos);
 	}
-	en->due = due;
-	if (en->due_pos == DUE_NONE) {
-		due_add(s, en);
-		return;
-	}
-	s->due[en->due_pos].due = due;
-	due_up(s, en->due_pos);
-	due_down(s, en->due_pos);
 }
 
 static void cold_from_set(struct space *s, int64_t due, struct slice entity)
@@ -128,7 +129,7 @@ static enum status cold_load(struct table *t, uint32_t space, int64_t upto, stru
 		if (!en) {
 			en = space_add(t, space, timers[i].entity, hash);
 			en->loading = true;
-			en->used = t->epoch;
+			en->used = (uint32_t)t->epoch;
 		}
 		if (en->loading)
 			load[nload++] = en;
@@ -151,8 +152,8 @@ static bool cold_needed(const struct space *s, int64_t upto)
 		return false;
 	if (!s->ndue)
 		return true;
-	const struct entry *top = s->due[0].en;
-	return due_cmp(top->due, entry_entity(top), s->cold_from_due,
+	const struct due_item *top = &s->due[0];
+	return due_cmp(top->due, entry_entity(top->en), s->cold_from_due,
 		       buf_view(&s->cold_from_entity)) > 0;
 }
 
@@ -166,6 +167,6 @@ enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entr
 	if (!s->ndue || s->due[0].due > upto)
 		return ST_END;
 	*out = s->due[0].en;
-	(*out)->used = t->epoch;
+	(*out)->used = (uint32_t)t->epoch;
 	return ST_OK;
 }

@@ -11,14 +11,17 @@
 #include "base/failpoint.h"
 #include "state/table_inside.h"
 
-#define FLUSH_INTERVAL_NS INT64_C(5000000000)
+/* What a restart after a kill has to replay, at most: seconds, and rows. The rows bound how long
+ * freezing takes, too. */
+#define FLUSH_INTERVAL_NS INT64_C(10000000000)
+#define FLUSH_DIRTY_ROWS 200000
 #define FLUSH_DIRTY_SHARE 4 /* early, when a quarter of the budget is dirty */
 
 struct flush {
 	pthread_t thread;
 	struct store_task *store;
 	struct flush_item *items;
-	struct store_write *writes;
+	struct store_write *writes; /* in the order of items until it runs */
 	uint32_t n;
 	struct buf meta;
 	atomic_bool done;
@@ -31,7 +34,8 @@ bool flush_is_due(const struct table *t, bool force)
 {
 	if (!t->ndirty && !t->meta_dirty)
 		return false;
-	if (force || t->dirty_bytes > t->conf.memory_bytes / FLUSH_DIRTY_SHARE)
+	if (force || t->ndirty >= FLUSH_DIRTY_ROWS ||
+		t->dirty_bytes > t->conf.memory_bytes / FLUSH_DIRTY_SHARE)
 		return true;
 	return clock_mono_ns(t->conf.clock) - t->last_flush_ns >= FLUSH_INTERVAL_NS;
 }
@@ -46,6 +50,8 @@ static int write_cmp(const void *pa, const void *pb)
 static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
+	for (uint32_t i = 0; i < f->n; i++)
+		f->writes[i].due = f->items[i].row ? pack_due(f->items[i].row) : STORE_NO_DUE;
 	qsort(f->writes, f->n, sizeof *f->writes, write_cmp);
 	f->status = failpoint(FP_FLUSH_WRITE, &f->error);
 	if (!f->status)
@@ -58,12 +64,10 @@ static void *flush_run(void *arg)
 
 static void freeze(struct table *t, struct flush *f, struct entry *en)
 {
-	struct slice row = {en->row, en->row_len};
-	f->items[f->n] = (struct flush_item){.en = en, .row = en->row, .len = en->row_len,
-		.due = entry_row_due(en), .old_due = en->stored_due};
-	f->writes[f->n] = (struct store_write){{t->spaces[en->space].conf.name, entry_entity(en)},
-		row, entry_row_due(en), en->stored_due};
-	en->stored_due = entry_row_due(en);
+	f->items[f->n] = (struct flush_item){.en = en, .row = en->row, .len = en->row_len};
+	f->writes[f->n] = (struct store_write){
+		.key = {t->spaces[en->space].conf.name, entry_entity(en)},
+		.value = {en->row, en->row_len}, .old_due = en->stored_due};
 	en->dirty = false;
 	en->frozen = ++f->n;
 }
@@ -72,26 +76,22 @@ static void freeze_all(struct table *t, struct flush *f)
 {
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
 	f->writes = xmalloc(t->ndirty * sizeof *f->writes);
-	for (uint32_t i = 0; i < t->conf.nspaces; i++) {
-		struct space *s = &t->spaces[i];
-		for (uint64_t k = 0; k <= s->mask && f->n < t->ndirty; k++)
-			if (s->slots[k].en && s->slots[k].en->dirty)
-				freeze(t, f, s->slots[k].en);
-	}
-	INVARIANT(f->n == t->ndirty);
+	for (uint32_t i = 0; i < t->ndirty; i++)
+		freeze(t, f, t->dirty[i]);
+	t->nfrozen = f->n;
+	t->ndirty = 0;
+	t->dirty_bytes = 0;
 }
 
 enum status flush_start(struct table *t, struct error *e)
 {
-	INVARIANT(!t->flush && !t->nchanged);
+	INVARIANT(!t->flush && !t->nchanges);
 	struct flush *f = xcalloc(1, sizeof *f);
 	f->store = t->conf.store;
 	f->started_ns = clock_mono_ns(t->conf.clock);
 	freeze_all(t, f);
 	failpoint_at(FP_FLUSH_FROZEN);
 	buf_slice(&f->meta, buf_view(&t->meta));
-	t->nfrozen = f->n;
-	t->ndirty = t->dirty_bytes = 0;
 	t->meta_dirty = false;
 	t->last_flush_ns = f->started_ns;
 	t->flush = f;
@@ -107,33 +107,41 @@ enum status flush_start(struct table *t, struct error *e)
 
 void flush_disown(struct table *t, struct entry *en)
 {
-	t->flush->items[en->frozen - 1].owned = true;
+	t->flush->items[en->frozen - 1].disowned = true;
 	en->frozen = 0;
 }
 
 /* A failed write leaves the store as it was: its rows are dirty again. */
-static void thaw_failed(struct table *t, struct flush *f)
+static void thaw_failed(struct table *t, const struct flush *f)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		struct flush_item *it = &f->items[i];
-		it->en->stored_due = it->old_due;
-		if (it->en->dirty)
+		struct entry *en = f->items[i].en;
+		if (en->dirty)
 			continue;
-		it->en->dirty = true;
-		t->ndirty++;
-		t->dirty_bytes += it->en->row_len;
+		dirty_add(t, en);
+		t->dirty_bytes += en->row_len;
 	}
 	t->meta_dirty = true;
 }
 
-static void thaw(struct flush *f)
+static void thaw_written(struct table *t, const struct flush *f)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		f->items[i].en->stored_due = f->items[i].row ? pack_due(f->items[i].row)
+							      : STORE_NO_DUE;
+	t->flushed_meta.len = 0;
+	buf_slice(&t->flushed_meta, buf_view(&f->meta));
+	t->stats.flushes++;
+	t->stats.flushed_rows += f->n;
+}
+
+static void thaw(const struct flush *f)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		struct flush_item *it = &f->items[i];
-		if (it->owned)
-			free(it->row);
+		if (f->items[i].disowned)
+			free(f->items[i].row);
 		else
-			it->en->frozen = 0;
+			f->items[i].en->frozen = 0;
 	}
 }
 
@@ -151,8 +159,7 @@ enum status flush_collect(struct table *t, bool wait, struct error *e)
 			*e = f->error;
 	} else {
 		failpoint_at(FP_FLUSH_COLLECTED);
-		t->stats.flushes++;
-		t->stats.flushed_rows += f->n;
+		thaw_written(t, f);
 	}
 	thaw(f);
 	int64_t took = clock_mono_ns(t->conf.clock) - f->started_ns;

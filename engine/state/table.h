@@ -2,12 +2,14 @@
  *
  * A task's state in memory: a bounded write-back table over the store.
  *
- * Each entity has a committed row and, while an epoch changes it, a live copy (the overlay). A
- * commit makes the live rows the committed ones; an abort drops them. A flush writes committed
- * rows that the store does not have yet, sorted, with the meta record of the commit they are the
- * state of, in the background; only clean rows are evicted. None of this shows in a result.
+ * Each entity has a committed row, packed (pack.h), and, while an epoch changes it, a live copy
+ * that is not (the overlay). A commit makes the live rows the committed ones; an abort drops
+ * them. A flush writes committed rows that the store does not have yet, sorted, with the meta
+ * record of the commit they are the state of, in the background; only clean rows are evicted.
+ * None of this shows in a result.
  *
- * Rows are heaps (data/heap.h) that begin with struct row_head; the rest is the operator's.
+ * Live rows are heaps (data/heap.h) that begin with struct row_head; the rest is the operator's.
+ * Their packed form is what the changelog and the store hold.
  * Single-threaded but for the flusher, which reads frozen rows only.
  */
 #ifndef WEIR_STATE_TABLE_H
@@ -64,8 +66,11 @@ uint64_t entity_hash(struct slice entity);
 void table_prefetch(const struct table *t, uint32_t space, uint64_t hash);
 
 struct slice entry_entity(const struct entry *en);
-/* The row as it stands in this epoch; NULL: the entity has no state. */
-const struct heap *entry_read(const struct entry *en);
+/* When the row as it stands in this epoch is due; STORE_NO_DUE: never, or there is none. */
+int64_t entry_due(const struct entry *en);
+/* The row as it stands in this epoch; NULL: the entity has no state. Unpacked into a, if it is
+ * not live. */
+const struct heap *entry_read(const struct entry *en, struct arena *a);
 /* The live row for changing; a new entity's heap has len 0. */
 struct heap *entry_write(struct table *t, struct entry *en);
 /* Forgets the entity in this epoch. */
@@ -80,24 +85,26 @@ void **entry_note(struct entry *en);
 enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entry **out,
 	struct arena *a, struct error *e);
 
-/* Calls fn for each entry changed in this epoch, in the order of first change, packed. row NULL:
+/* The entries changed in this epoch, in the order of first change. row: packed; p NULL:
  * forgotten. */
 enum status table_changes(struct table *t,
-	enum status (*fn)(void *arg, uint32_t space, struct entry *en, const struct heap *row,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct slice row,
 		struct error *e),
 	void *arg, struct error *e);
-/* The same for reading alone: rows as they stand, not packed again. */
+/* The same for reading alone, before the commit. */
 enum status table_changes_read(struct table *t,
 	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
 	void *arg, struct error *e);
 uint32_t table_changed(const struct table *t);
-uint64_t table_live_bytes(const struct table *t);
+/* Bytes of the live rows, nearly. */
+uint64_t table_live_bytes(struct table *t);
 
 /* Ends the epoch. meta: what the store must hold beside these rows (copied). */
 void table_commit(struct table *t, struct slice meta);
 void table_abort(struct table *t);
 
-/* Restoring: a committed row from the changelog (row.p NULL: forgotten), outside an epoch. */
+/* Restoring: a packed row from the changelog (row.p NULL: forgotten), checked by pack_check;
+ * outside an epoch. It counts from the next commit on. */
 void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row);
 
 /* Between epochs: starts a flush if it is time (or force), collects a finished one, evicts clean
@@ -107,10 +114,21 @@ enum status table_tidy(struct table *t, bool force, struct error *e);
 enum status table_flush(struct table *t, struct error *e);
 
 /* Committed rows of a space in pages, from memory and store, for rewriting the online store:
- * *cursor starts empty and is advanced. Each entity once. ST_END after the last page. */
+ * *cursor starts empty and is advanced. Each entity once. ST_END after the last page. Rows are
+ * unpacked. */
 enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
 	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
 	void *arg, struct arena *a, struct error *e);
+
+/* For the changelog's rolling snapshot: at most max committed rows of a space, packed, in the
+ * store's order, from *cursor on, which is advanced. Rows that the store does not have as they
+ * stand are left out: the changelog has them, after the position in table_flushed_meta(). ST_END
+ * after the last one. */
+enum status table_snapshot(struct table *t, uint32_t space, struct buf *cursor, uint32_t max,
+	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+	void *arg, struct arena *a, struct error *e);
+/* The meta record that the store has; empty: none, or there is no store. */
+struct slice table_flushed_meta(const struct table *t);
 
 /* Changes the memory budget; takes effect at the next tidy. */
 void table_budget_set(struct table *t, uint64_t memory_bytes);

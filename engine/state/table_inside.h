@@ -1,32 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What table.c, due.c and flush.c share. Nobody else includes it.
+ * What table.c, rows.c, due.c, flush.c and scan.c share. Nobody else includes it.
  */
 #ifndef WEIR_STATE_TABLE_INSIDE_H
 #define WEIR_STATE_TABLE_INSIDE_H
 
+#include "state/pack.h"
 #include "state/table.h"
 
 #define DUE_NONE UINT32_MAX
 
+struct change;
+
+/* An entity in memory. Kept small: there may be tens of millions. */
 struct entry {
-	uint64_t hash;
-	uint8_t *row; /* committed; NULL: no state */
-	struct heap live;
-	int64_t due;        /* of the live row if changed, else of the committed one */
-	int64_t stored_due; /* of the timer in the store */
-	void *note;
-	uint64_t used; /* epoch of last use */
+	uint8_t *row;          /* committed, packed; NULL: no state */
+	struct change *change; /* of this epoch; NULL: none */
+	int64_t stored_due;    /* of the timer in the store */
 	uint32_t row_len;
-	uint32_t due_pos; /* place in the space's due heap */
-	uint32_t space;
-	uint32_t frozen; /* 1 + index into the running flush's items */
-	bool changed;    /* has a live row in this epoch */
-	bool dropped;    /* … and it says: forgotten */
-	bool dirty;      /* committed but not in the store */
-	bool loading;    /* to be read from the store */
+	uint32_t due_pos;      /* place in the space's due heap */
+	uint32_t used;         /* epoch of last use, modulo 2^32 */
+	uint32_t frozen;       /* 1 + index into the running flush's items */
 	uint32_t key_len;
+	uint16_t space;
+	bool dirty;            /* committed but not in the store */
+	bool loading;          /* to be read from the store */
 	uint8_t key[];
+};
+
+/* What an epoch has done to an entity so far. */
+struct change {
+	struct entry *en;
+	struct heap live;   /* empty when restored or dropped */
+	void *note;
+	size_t packed_at;   /* in the table's buffer of packed rows … */
+	uint32_t packed_len;
+	bool packed;        /* … once it is there */
+	bool dropped;       /* forgotten */
 };
 
 struct slot {
@@ -35,7 +45,7 @@ struct slot {
 };
 
 struct due_item {
-	int64_t due; /* the entry's */
+	int64_t due;
 	struct entry *en;
 };
 
@@ -55,8 +65,7 @@ struct flush_item {
 	struct entry *en;
 	uint8_t *row; /* frozen bytes; NULL: delete */
 	uint32_t len;
-	bool owned; /* the entry has a newer row: free this one afterwards */
-	int64_t due, old_due;
+	bool disowned; /* the entry has a newer row: free this one afterwards */
 };
 
 struct flush;
@@ -67,15 +76,24 @@ struct flush;
 #define SPARE_CLASSES 8
 #define SPARE_BYTES_MAX (4u << 20) /* of a table */
 
+/* Changes lie in chunks, which do not move. */
+#define CHANGE_CHUNK 256u
+
 struct table {
 	struct table_conf conf;
 	struct space *spaces;
-	struct entry **changed;
-	uint32_t nchanged, changed_cap;
+	struct change **changes; /* chunks */
+	uint32_t nchanges, nchunks;
+	struct buf packed;       /* rows of this epoch that are packed already */
+	uint64_t live_bytes;     /* as last counted, with live_counted changes */
+	uint32_t live_counted, live_asked;
 	uint64_t epoch;
-	uint64_t bytes, dirty_bytes, ndirty, nfrozen;
+	uint64_t bytes, dirty_bytes, nfrozen;
+	struct entry **dirty;
+	uint32_t ndirty, dirty_cap;
 	struct buf meta; /* of the last commit */
 	bool meta_dirty; /* the store's is older */
+	struct buf flushed_meta; /* the store's */
 	bool whole;      /* every row of the store is in memory: a miss needs no read */
 	uint8_t *spare[SPARE_CLASSES];
 	uint32_t spare_bytes;
@@ -84,17 +102,30 @@ struct table {
 	struct table_stats stats;
 };
 
+static inline struct change *change_at(const struct table *t, uint32_t i)
+{
+	return &t->changes[i / CHANGE_CHUNK][i % CHANGE_CHUNK];
+}
+
 static inline int64_t entry_row_due(const struct entry *en)
 {
-	return en->row ? ((const struct row_head *)en->row)->due : STORE_NO_DUE;
+	return en->row ? pack_due(en->row) : STORE_NO_DUE;
 }
 
 struct entry *space_find(struct space *s, struct slice entity, uint64_t hash);
 struct entry *space_add(struct table *t, uint32_t space, struct slice entity, uint64_t hash);
-void entry_row_set(struct table *t, struct entry *en, const uint8_t *row, uint32_t len);
 enum status entries_load(struct table *t, struct entry **missing, uint32_t n, struct arena *a,
 	struct error *e);
 
+/* The committed row becomes a copy of these packed bytes; p NULL: none. */
+void row_replace(struct table *t, struct entry *en, struct slice packed);
+void dirty_add(struct table *t, struct entry *en);
+/* An entry and a row of len as counted against the budget. */
+uint64_t entry_bytes(const struct entry *en);
+uint64_t row_bytes(uint32_t len);
+void rows_free(struct table *t);
+
+int64_t due_of(const struct space *s, const struct entry *en);
 void due_set(struct space *s, struct entry *en, int64_t due);
 void due_remove(struct space *s, struct entry *en);
 

@@ -90,26 +90,18 @@ static enum status row_out(struct op *op, struct entry *en, const struct heap *h
 /* What is due first for the entity: an instant at which tiles leave, or its end. */
 static enum status fire(struct op *op, struct entry *en, struct error *e)
 {
-	const struct heap *old = entry_read(en);
-	const struct view_row *r = (const struct view_row *)old->base;
-	if (!op->view->expiry || r->leaves == WINDOW_NEVER) {
+	struct heap *h = entry_write(op->conf.table, en);
+	int64_t instant = row_of(h)->leaves;
+	if (!op->view->expiry || instant == WINDOW_NEVER) {
 		entry_drop(op->conf.table, en);
 		op->counts.forgotten++;
 		return ST_OK;
 	}
-	int64_t instant = r->leaves;
-	struct heap *h = entry_write(op->conf.table, en);
 	row_advance(&op->layout, h, instant, &op->counts.agg);
 	known_at_raise(h, instant);
 	row_schedule(&op->layout, h);
 	entry_due_changed(op->conf.table, en);
 	return row_out(op, en, h, -1, -1, e);
-}
-
-static int64_t entry_due(const struct entry *en)
-{
-	const struct heap *h = entry_read(en);
-	return h ? ((const struct row_head *)h->base)->due : STORE_NO_DUE;
 }
 
 static enum status fire_entity(struct op *op, struct entry *en, int64_t upto, struct error *e)

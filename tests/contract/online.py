@@ -175,14 +175,16 @@ def test_topics_partitions():
 
 
 def test_topics_settings():
-    for name in ("jobs", "schemas", f"{USER}.v1", "contract.events.changelog"):
+    for name in ("jobs", "schemas", f"{USER}.v1"):
         c = configs(f"{PREFIX}.{name}")
         assert c["cleanup.policy"] == "compact", name
     c = configs(f"{PREFIX}.{USER}.v1")
     assert float(c["min.cleanable.dirty.ratio"]) == 0.9
     assert c["min.compaction.lag.ms"] == "86400000"
-    c = configs(f"{PREFIX}.contract.events.by.shop-paid")
-    assert c["cleanup.policy"] == "delete" and c["retention.ms"] == "-1"
+    for name in ("contract.events.by.shop-paid", "contract.events.changelog"):
+        c = configs(f"{PREFIX}.{name}")
+        assert c["cleanup.policy"] == "delete", name
+        assert c["retention.ms"] == c["retention.bytes"] == "-1", name
     for name in admin().list_topics(timeout=20).topics:
         if name.startswith(f"{PREFIX}."):
             assert configs(name)["message.timestamp.type"] == "LogAppendTime", name

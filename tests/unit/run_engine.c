@@ -119,8 +119,26 @@ static void worker_start(struct world *w)
 		.online_ops = &memory_online, .online = w->online, .operators = &ops,
 		.avro = avro, .store = w->store, .clock = &w->clock.clock, .node = "n",
 		.commit_ms = 5, .memory_bytes = w->memory, .value_bytes_max = 1 << 20,
+		.changelog_bytes_min = 2000, /* so that many snapshots are made */
 		.stop = &never};
 	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
+}
+
+static void store_open(struct world *w)
+{
+	struct error e;
+	strcpy(w->dir, "/tmp/weir-engine-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(w->dir));
+	ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
+}
+
+static void store_lose(struct world *w)
+{
+	char cmd[100];
+	w->store->ops->close(w->store);
+	w->store = NULL;
+	sprintf(cmd, "rm -rf %s", w->dir);
+	ck_assert_int_eq(system(cmd), 0);
 }
 
 static void world_open(struct world *w, bool disk, uint64_t memory)
@@ -138,23 +156,16 @@ static void world_open(struct world *w, bool disk, uint64_t memory)
 	arena_release(&a);
 	w->online = memory_online_new(&w->clock.clock, "weir");
 	memory_log_faults(w->broker, fault, w);
-	if (disk) {
-		strcpy(w->dir, "/tmp/weir-engine-XXXXXX");
-		ck_assert_ptr_nonnull(mkdtemp(w->dir));
-		ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
-	}
+	if (disk)
+		store_open(w);
 	worker_start(w);
 }
 
 static void world_close(struct world *w)
 {
 	worker_close(w->worker);
-	if (w->store) {
-		char cmd[100];
-		w->store->ops->close(w->store);
-		sprintf(cmd, "rm -rf %s", w->dir);
-		ck_assert_int_eq(system(cmd), 0);
-	}
+	if (w->store)
+		store_lose(w);
 	memory_online.close(w->online);
 	memory_log.close(w->broker);
 	plan_free(w->plan);
@@ -176,6 +187,10 @@ static void kill_worker(struct world *w)
 	w->faults = -1;
 	worker_close(w->worker);
 	w->faults = faults;
+	if (w->store && rnd(3) == 0) {
+		store_lose(w);
+		store_open(w);
+	}
 	worker_start(w);
 }
 
@@ -363,6 +378,21 @@ static void counts_of(struct world *w, const char *topic, uint32_t *n)
 		;
 }
 
+/* Snapshots let the changelogs' beginnings be deleted. */
+static void check_trimmed(struct world *w)
+{
+	struct error e;
+	int trimmed = 0;
+	for (uint32_t i = 0; i < w->plan->nstages; i++)
+		for (int32_t p = 0; p < w->plan->stages[i].partitions; p++) {
+			int64_t begin, end;
+			memory_log.bounds(w->broker, w->plan->stages[i].changelog, p, &begin, &end,
+				&e);
+			trimmed += begin > 0;
+		}
+	ck_assert_int_gt(trimmed, 0);
+}
+
 static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
 {
 	struct world calm, rough;
@@ -383,6 +413,8 @@ static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
 	counts_of(&rough, "weir.t.late", &b);
 	ck_assert_uint_gt(a, 0);
 	ck_assert_uint_eq(a, b);
+	if (disk && memory < 1 << 20)
+		check_trimmed(&rough);
 	world_close(&calm);
 	world_close(&rough);
 }

@@ -76,7 +76,7 @@ static void check_all(struct table *t, const struct model *m)
 		uint64_t h = entity_hash(s);
 		struct entry *en;
 		ck_assert_int_eq(table_resolve(t, 0, &s, &h, 1, &en, &a, &e), ST_OK);
-		const struct heap *row = entry_read(en);
+		const struct heap *row = entry_read(en, &a);
 		ck_assert_int_eq(row != NULL, m[k].there);
 		if (row)
 			ck_assert_int_eq(((struct row *)row->base)->value, m[k].value);

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows of a table: live copies while an epoch changes them, packed when it ends, committed or
+// dropped as a whole. Live buffers and the room for packed rows are kept from epoch to epoch.
+// Not here: which entities are in memory (table.c), when rows reach the store (flush.c).
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/table_inside.h"
+
+#define NEW_ROW_BYTES 200             /* room for changes, beside a quarter of the row */
+#define PACKED_KEEP_BYTES (1u << 20)  /* kept between epochs */
+#define LIVE_LOOK_CHANGES 64
+#define LIVE_LOOK_EVERY 32
+
+/* -- committed rows -- */
+
+/* In steps as the allocator has them, so that a row that grows a little stays where it is. */
+static uint32_t row_room(uint32_t len)
+{
+	uint32_t step = 16;
+	while (step * 8 < len)
+		step *= 2;
+	return (len + step - 1) & ~(step - 1);
+}
+
+uint64_t row_bytes(uint32_t len)
+{
+	return len ? row_room(len) : 0;
+}
+
+void row_replace(struct table *t, struct entry *en, struct slice packed)
+{
+	uint32_t len = packed.p ? packed.len : 0;
+	t->bytes += row_bytes(len) - row_bytes(en->row_len);
+	bool stays = en->row && !en->frozen && len && row_room(len) == row_room(en->row_len);
+	if (!stays) {
+		if (en->frozen)
+			flush_disown(t, en);
+		else
+			free(en->row);
+		en->row = len ? xmalloc(row_room(len)) : NULL;
+	}
+	if (len)
+		memcpy(en->row, packed.p, len);
+	en->row_len = len;
+}
+
+void dirty_add(struct table *t, struct entry *en)
+{
+	if (t->ndirty == t->dirty_cap) {
+		t->dirty_cap = t->dirty_cap ? 2 * t->dirty_cap : 256;
+		t->dirty = xrealloc(t->dirty, t->dirty_cap * sizeof(struct entry *));
+	}
+	t->dirty[t->ndirty++] = en;
+	en->dirty = true;
+}
+
+/* -- buffers of live rows -- */
+
+static uint8_t *spare_take(struct table *t, uint32_t need, uint32_t *cap)
+{
+	uint32_t class = 0;
+	while (class < SPARE_CLASSES && SPARE_BYTES_MIN << class < need)
+		class++;
+	*cap = class < SPARE_CLASSES ? SPARE_BYTES_MIN << class : need;
+	if (class == SPARE_CLASSES || !t->spare[class])
+		return xmalloc(*cap);
+	uint8_t *p = t->spare[class];
+	memcpy(&t->spare[class], p, sizeof p);
+	t->spare_bytes -= *cap;
+	return p;
+}
+
+static void spare_give(struct table *t, struct heap *h)
+{
+	uint32_t class = SPARE_CLASSES;
+	while (class && SPARE_BYTES_MIN << (class - 1) > h->cap)
+		class--;
+	uint8_t *p = h->base;
+	*h = (struct heap){0};
+	uint32_t cap = class ? SPARE_BYTES_MIN << (class - 1) : 0;
+	if (!class || t->spare_bytes + cap > SPARE_BYTES_MAX) {
+		free(p);
+		return;
+	}
+	memcpy(p, &t->spare[class - 1], sizeof p);
+	t->spare[class - 1] = p;
+	t->spare_bytes += cap;
+}
+
+void rows_free(struct table *t)
+{
+	for (uint32_t i = 0; i < SPARE_CLASSES; i++)
+		while (t->spare[i]) {
+			uint8_t *p = t->spare[i];
+			memcpy(&t->spare[i], p, sizeof p);
+			free(p);
+		}
+	for (uint32_t i = 0; i < t->nchunks; i++)
+		free(t->changes[i]);
+	free(t->changes);
+	free(t->dirty);
+	buf_release(&t->packed);
+}
+
+/* -- changes -- */
+
+static struct change *change_add(struct table *t, struct entry *en)
+{
+	if (t->nchanges == t->nchunks * CHANGE_CHUNK) {
+		t->changes = xrealloc(t->changes, (t->nchunks + 1) * sizeof *t->changes);
+		t->changes[t->nchunks++] = xmalloc(CHANGE_CHUNK * sizeof **t->changes);
+	}
+	struct change *c = change_at(t, t->nchanges++);
+	*c = (struct change){.en = en};
+	en->change = c;
+	return c;
+}
+
+int64_t entry_due(const struct entry *en)
+{
+	const struct change *c = en->change;
+	if (!c)
+		return entry_row_due(en);
+	return c->dropped ? STORE_NO_DUE : ((const struct row_head *)c->live.base)->due;
+}
+
+static uint32_t unpack(const struct entry *en, uint8_t *out)
+{
+	struct slice packed = {en->row, en->row_len};
+	bool ok = pack_read(packed, out);
+	INVARIANT(ok);
+	return pack_row_bytes(packed);
+}
+
+const struct heap *entry_read(const struct entry *en, struct arena *a)
+{
+	if (en->change)
+		return en->change->dropped ? NULL : &en->change->live;
+	if (!en->row)
+		return NULL;
+	struct heap *h = arena_alloc(a, sizeof *h);
+	uint32_t cap = pack_row_bytes((struct slice){en->row, en->row_len});
+	uint8_t *base = arena_alloc(a, cap);
+	*h = (struct heap){base, unpack(en, base), cap, 0};
+	return h;
+}
+
+struct heap *entry_write(struct table *t, struct entry *en)
+{
+	struct change *c = en->change;
+	if (c) {
+		c->dropped = c->packed = false;
+		return &c->live;
+	}
+	c = change_add(t, en);
+	uint32_t cap = 0, len = 0;
+	if (en->row)
+		len = pack_row_bytes((struct slice){en->row, en->row_len});
+	uint8_t *p = spare_take(t, len + len / 4 + NEW_ROW_BYTES, &cap);
+	c->live = (struct heap){p, en->row ? unpack(en, p) : 0, cap, 0};
+	return &c->live;
+}
+
+void entry_drop(struct table *t, struct entry *en)
+{
+	struct change *c = en->change ? en->change : change_add(t, en);
+	c->dropped = true;
+	c->packed = false;
+	c->live.len = c->live.garbage = 0;
+	due_set(&t->spaces[en->space], en, STORE_NO_DUE);
+}
+
+void entry_due_changed(struct table *t, struct entry *en)
+{
+	const struct row_head *head = (const struct row_head *)en->change->live.base;
+	due_set(&t->spaces[en->space], en, head->due);
+}
+
+void **entry_note(struct entry *en)
+{
+	return &en->change->note;
+}
+
+uint32_t table_changed(const struct table *t)
+{
+	return t->nchanges;
+}
+
+/* Asked for after every batch: counted again once there are more changes by a quarter, and now and
+ * then, since rows grow where the table does not see it. */
+uint64_t table_live_bytes(struct table *t)
+{
+	bool more = t->nchanges > t->live_counted + t->live_counted / 4 + LIVE_LOOK_CHANGES;
+	if (!more && t->nchanges >= t->live_counted && ++t->live_asked % LIVE_LOOK_EVERY)
+		return t->live_bytes;
+	t->live_counted = t->nchanges;
+	t->live_bytes = 0;
+	for (uint32_t i = 0; i < t->nchanges; i++)
+		t->live_bytes += change_at(t, i)->live.cap;
+	return t->live_bytes;
+}
+
+/* -- the epoch's end -- */
+
+static void change_pack(struct table *t, struct change *c)
+{
+	const struct table_space *conf = &t->spaces[c->en->space].conf;
+	if (c->packed)
+		return;
+	c->packed = true;
+	c->packed_at = t->packed.len;
+	if (!c->dropped) {
+		conf->pack(conf->arg, &c->live);
+		pack_write((struct slice){c->live.base, c->live.len}, &t->packed);
+	}
+	c->packed_len = (uint32_t)(t->packed.len - c->packed_at);
+}
+
+static struct slice change_row(const struct table *t, const struct change *c)
+{
+	if (c->dropped)
+		return (struct slice){NULL, 0};
+	return (struct slice){t->packed.p + c->packed_at, c->packed_len};
+}
+
+enum status table_changes(struct table *t,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct slice row,
+		struct error *e),
+	void *arg, struct error *e)
+{
+	for (uint32_t i = 0; i < t->nchanges; i++) {
+		struct change *c = change_at(t, i);
+		change_pack(t, c);
+		if (fn(arg, c->en->space, c->en, change_row(t, c), e))
+			return ST_ERR;
+	}
+	return ST_OK;
+}
+
+enum status table_changes_read(struct table *t,
+	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
+	void *arg, struct error *e)
+{
+	for (uint32_t i = 0; i < t->nchanges; i++)
+		if (fn(arg, change_at(t, i)->en->space, change_at(t, i)->en, e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+static void changes_end(struct table *t)
+{
+	t->nchanges = t->live_counted = 0;
+	t->live_bytes = 0;
+	t->epoch++;
+	t->packed.len = 0;
+	if (t->packed.cap > PACKED_KEEP_BYTES)
+		buf_release(&t->packed);
+}
+
+static void change_commit(struct table *t, struct change *c)
+{
+	struct entry *en = c->en;
+	change_pack(t, c);
+	struct slice row = change_row(t, c);
+	bool restored = !c->live.base;
+	if (t->conf.store && en->dirty)
+		t->dirty_bytes -= en->row_len;
+	else if (t->conf.store)
+		dirty_add(t, en);
+	if (t->conf.store)
+		t->dirty_bytes += row.len;
+	row_replace(t, en, row);
+	spare_give(t, &c->live);
+	en->change = NULL;
+	if (restored)
+		due_set(&t->spaces[en->space], en, entry_row_due(en));
+}
+
+void table_commit(struct table *t, struct slice meta)
+{
+	for (uint32_t i = 0; i < t->nchanges; i++)
+		change_commit(t, change_at(t, i));
+	changes_end(t);
+	t->meta.len = 0;
+	buf_slice(&t->meta, meta);
+	t->meta_dirty = true;
+}
+
+void table_abort(struct table *t)
+{
+	for (uint32_t i = 0; i < t->nchanges; i++) {
+		struct change *c = change_at(t, i);
+		spare_give(t, &c->live);
+		c->en->change = NULL;
+		due_set(&t->spaces[c->en->space], c->en, entry_row_due(c->en));
+	}
+	changes_end(t);
+}
+
+void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row)
+{
+	uint64_t hash = entity_hash(entity);
+	struct entry *en = space_find(&t->spaces[space], entity, hash);
+	if (!en)
+		en = space_add(t, space, entity, hash);
+	en->loading = false;
+	struct change *c = en->change ? en->change : change_add(t, en);
+	c->packed = true;
+	c->dropped = !row.p;
+	c->packed_at = t->packed.len;
+	c->packed_len = row.p ? row.len : 0;
+	buf_slice(&t->packed, (struct slice){row.p, c->packed_len});
+}
