@@ -28,7 +28,7 @@
 #define BASELINE_CATEGORIES_MAX                                                                \
 	1000 /* listed, the commonest first to be kept; then "other"                           \
 	      */
-#define BASELINE_CATEGORY_BYTES_MAX 256 /* longer ones count as other */
+#define BASELINE_CATEGORY_BYTES_MAX 256 /* longer ones count as other, and such with a NUL */
 #define BASELINE_COLUMNS_MAX 1000
 #define BASELINE_SEGMENTS_MAX 10000
 #define BASELINE_BYTES_MAX (256u << 20)

@@ -56,6 +56,9 @@ void profile_add_value(struct profile *p, const struct type *t, const struct val
 void profile_add_null(struct profile *p);
 void profile_add_number(struct profile *p, double v);
 void profile_add_category(struct profile *p, struct slice value);
+/* One value that came so often. */
+void profile_add_numbers(struct profile *p, double v, uint64_t times);
+void profile_add_categories(struct profile *p, struct slice value, uint64_t times);
 
 /* Both of the same baseline column. */
 void profile_merge(struct profile *p, const struct profile *other);

@@ -35,26 +35,6 @@ enum drift_test {
 	DRIFT_TESTS
 };
 
-struct drift_test_info {
-	const char *name;               /* "psi": in job files, records, options */
-	const char *title;              /* "Population stability index" */
-	bool numbers, categories;       /* what columns it is for */
-	bool errors;                    /* for scores with labels instead of a column */
-	bool p_value;                   /* has one */
-	bool below;                     /* breached below the threshold, not above */
-	double thresholds[DRIFT_MODES]; /* by default; NaN: decides nothing unless asked to */
-	const char *help;               /* a sentence */
-};
-
-extern const struct drift_test_info drift_tests[DRIFT_TESTS];
-extern const char
-        *const drift_modes[DRIFT_MODES + 1]; /* "weir", "evidently", "nannyml", NULL */
-
-/* -1: no such name. */
-int drift_test_find(struct slice name);
-int drift_mode_find(struct slice name);
-bool drift_test_for(enum drift_test test, enum drift_kind kind);
-
 /* A NaN value or p-value is "not defined": null in records. */
 struct drift_value {
 	double value, p_value;
@@ -71,6 +51,29 @@ struct drift_pair {
 	/* Only for tests of errors; may be NULL for others. */
 	const struct errors *errors_base, *errors_now;
 };
+
+struct drift_test_info {
+	const char *name;               /* "psi": in job files, records, options */
+	const char *title;              /* "Population stability index" */
+	bool numbers, categories;       /* what columns it is for */
+	bool errors;                    /* for scores with labels instead of a column */
+	bool p_value;                   /* has one */
+	bool below;                     /* breached below the threshold, not above */
+	double thresholds[DRIFT_MODES]; /* by default; NaN: decides nothing unless asked to */
+	const char *help;               /* a sentence */
+	/* Sets what is defined; drift_measure is the way to call it. */
+	void (*measure)(
+	        const struct drift_pair *pair, enum drift_mode mode, struct drift_value *out);
+};
+
+extern const struct drift_test_info drift_tests[DRIFT_TESTS];
+extern const char
+        *const drift_modes[DRIFT_MODES + 1]; /* "weir", "evidently", "nannyml", NULL */
+
+/* -1: no such name. */
+int drift_test_find(struct slice name);
+int drift_mode_find(struct slice name);
+bool drift_test_for(enum drift_test test, enum drift_kind kind);
 
 void drift_measure(const struct drift_pair *pair, enum drift_mode mode, enum drift_test test,
         struct drift_value *out);

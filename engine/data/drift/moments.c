@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Welford's updates and the merge of Chan, Golub and LeVeque. Invariant: all zero while n is 0.
+#include "data/drift/moments.h"
+
+#include <math.h>
+
+void moments_add(struct moments *m, double v)
+{
+	if (m->n == 0 || v < m->min)
+		m->min = v;
+	if (m->n == 0 || v > m->max)
+		m->max = v;
+	double delta = v - m->mean;
+	m->mean += delta / (double)++m->n;
+	m->m2 += delta * (v - m->mean);
+}
+
+void moments_merge(struct moments *m, const struct moments *other)
+{
+	if (other->n == 0)
+		return;
+	if (m->n == 0) {
+		*m = *other;
+		return;
+	}
+	double a = (double)m->n, b = (double)other->n, delta = other->mean - m->mean;
+	m->n += other->n;
+	m->mean += delta * b / (a + b);
+	m->m2 += other->m2 + delta * delta * a * b / (a + b);
+	m->min = fmin(m->min, other->min);
+	m->max = fmax(m->max, other->max);
+}
+
+void moments_add_many(struct moments *m, double v, uint64_t times)
+{
+	if (times == 1)
+		moments_add(m, v);
+	else if (times)
+		moments_merge(m, &(struct moments){.n = times, .mean = v, .min = v, .max = v});
+}
+
+double moments_var(const struct moments *m)
+{
+	return m->n < 2 ? NAN : m->m2 / (double)(m->n - 1);
+}
+
+double moments_var_pop(const struct moments *m)
+{
+	return m->n == 0 ? NAN : m->m2 / (double)m->n;
+}
+
+void moments_pack(const struct moments *m, struct buf *out)
+{
+	buf_varint(out, (int64_t)m->n);
+	if (m->n == 0)
+		return;
+	buf_double(out, m->mean);
+	buf_double(out, m->m2);
+	buf_double(out, m->min);
+	buf_double(out, m->max);
+}
+
+void moments_unpack(struct moments *m, struct reader *r)
+{
+	*m = (struct moments){.n = (uint64_t)reader_varint(r)};
+	if (m->n == 0)
+		return;
+	m->mean = reader_double(r);
+	m->m2 = reader_double(r);
+	m->min = reader_double(r);
+	m->max = reader_double(r);
+}

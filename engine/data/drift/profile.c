@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Counting a window's values against a baseline column. Numbers are taken in blocks: the search
+// in the grid has no branch that depends on the data, so that the processor works on several
+// values at once; the moments go value by value, so that blocks do not show in the result.
+//
+// Invariant: the cells' sum is moments.n. rows = nulls + non_finite + moments.n, or nulls + the
+// sum of all category counts.
+#include "data/drift/profile.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/drift/sample.h"
+
+static uint32_t ncells(const struct baseline_column *c)
+{
+	return c->kind == DRIFT_NUMBER ? 2 * c->ngrid + 1 : 0;
+}
+
+void profile_init(struct profile *p, const struct baseline_column *base)
+{
+	*p = (struct profile){.base = base};
+	if (base->kind == DRIFT_NUMBER) {
+		p->cells = xcalloc(ncells(base) + base->nwidth, sizeof *p->cells);
+		p->width = p->cells + ncells(base);
+	} else {
+		p->counts = xcalloc(base->ncategories + 1, sizeof *p->counts);
+	}
+}
+
+void profile_release(struct profile *p)
+{
+	for (uint32_t i = 0; p->fresh && i < PROFILE_NEW_MAX; i++)
+		buf_release(&p->fresh[i].value);
+	free(p->fresh);
+	free(p->cells);
+	free(p->counts);
+	*p = (struct profile){0};
+}
+
+void profile_reset(struct profile *p)
+{
+	const struct baseline_column *base = p->base;
+	p->rows = p->nulls = p->non_finite = p->other = 0;
+	p->moments = (struct moments){0};
+	p->below = p->above = 0;
+	p->nfresh = 0;
+	if (p->cells)
+		memset(p->cells, 0, (ncells(base) + base->nwidth) * sizeof *p->cells);
+	if (p->counts)
+		memset(p->counts, 0, base->ncategories * sizeof *p->counts);
+}
+
+// Points below v. The halving has a fixed number of steps and no branch.
+static uint32_t points_below(const double *grid, uint32_t n, double v)
+{
+	const double *at = grid;
+	while (n > 1) {
+		uint32_t half = n / 2;
+		at += (at[half - 1] < v) * half;
+		n -= half;
+	}
+	return (uint32_t)(at - grid) + (*at < v);
+}
+
+static uint32_t cell_of(const struct baseline_column *c, double v)
+{
+	uint32_t n = c->ngrid;
+	if (!n)
+		return 0;
+	uint32_t below = points_below(c->grid, n, v);
+	return 2 * below + (below < n && c->grid[below] == v);
+}
+
+// Edges as baseline_width_edge has them; the division only guesses.
+static void width_counts(struct profile *p, const double *v, uint32_t n, uint64_t times)
+{
+	const struct baseline_column *c = p->base;
+	double first = baseline_width_edge(c, 0), last = baseline_width_edge(c, c->nwidth);
+	double step = (last - first) / c->nwidth, scale = c->nwidth / (last - first);
+	for (uint32_t k = 0; k < n; k++) {
+		if (!(v[k] >= first && v[k] <= last))
+			continue;
+		uint32_t i = (uint32_t)((v[k] - first) * scale);
+		i = i >= c->nwidth ? c->nwidth - 1 : i;
+		if (v[k] < first + i * step)
+			i--;
+		else if (i + 1 < c->nwidth && v[k] >= first + (i + 1) * step)
+			i++;
+		p->width[i] += times;
+	}
+}
+
+// All finite.
+static void add_numbers(struct profile *p, const double *v, uint32_t n)
+{
+	const struct baseline_column *c = p->base;
+	for (uint32_t i = 0; i < n; i++)
+		p->cells[cell_of(c, v[i])]++;
+	if (c->ngrid) {
+		double low = c->grid[0], high = c->grid[c->ngrid - 1];
+		for (uint32_t i = 0; i < n; i++) {
+			p->below += v[i] < low ? low - v[i] : 0;
+			p->above += v[i] > high ? v[i] - high : 0;
+		}
+	}
+	if (c->nwidth)
+		width_counts(p, v, n, 1);
+	for (uint32_t i = 0; i < n; i++)
+		moments_add(&p->moments, v[i]);
+}
+
+static void fresh_add(struct profile *p, struct slice value, uint64_t times)
+{
+	for (uint32_t i = 0; i < p->nfresh; i++) {
+		if (!slice_eq(buf_view(&p->fresh[i].value), value))
+			continue;
+		p->fresh[i].count += times;
+		return;
+	}
+	if (p->nfresh == PROFILE_NEW_MAX || value.len > BASELINE_CATEGORY_BYTES_MAX) {
+		p->other += times;
+		return;
+	}
+	if (!p->fresh)
+		p->fresh = xcalloc(PROFILE_NEW_MAX, sizeof *p->fresh);
+	struct profile_new *f = &p->fresh[p->nfresh++];
+	f->value.len = 0;
+	buf_slice(&f->value, value);
+	f->count = times;
+}
+
+static void category_add(struct profile *p, struct slice value, uint64_t times)
+{
+	int32_t at = baseline_category(p->base, value);
+	if (at >= 0)
+		p->counts[at] += times;
+	else
+		fresh_add(p, value, times);
+}
+
+void profile_add_null(struct profile *p)
+{
+	p->rows++;
+	p->nulls++;
+}
+
+void profile_add_number(struct profile *p, double v)
+{
+	p->rows++;
+	if (isfinite(v))
+		add_numbers(p, &v, 1);
+	else
+		p->non_finite++;
+}
+
+void profile_add_numbers(struct profile *p, double v, uint64_t times)
+{
+	const struct baseline_column *c = p->base;
+	p->rows += times;
+	if (!isfinite(v)) {
+		p->non_finite += times;
+		return;
+	}
+	p->cells[cell_of(c, v)] += times;
+	if (c->ngrid) {
+		double low = c->grid[0], high = c->grid[c->ngrid - 1];
+		p->below += v < low ? (low - v) * (double)times : 0;
+		p->above += v > high ? (v - high) * (double)times : 0;
+	}
+	if (c->nwidth)
+		width_counts(p, &v, 1, times);
+	moments_add_many(&p->moments, v, times);
+}
+
+void profile_add_categories(struct profile *p, struct slice value, uint64_t times)
+{
+	p->rows += times;
+	category_add(p, value, times);
+}
+
+void profile_add_category(struct profile *p, struct slice value)
+{
+	p->rows++;
+	category_add(p, value, 1);
+}
+
+bool profile_takes(const struct baseline_column *base, const struct type *t)
+{
+	enum drift_kind kind;
+	if (!drift_kind_of(t, &kind))
+		return false;
+	return kind == base->kind || (base->kind == DRIFT_CATEGORY && type_is_integer(t));
+}
+
+void profile_add_value(struct profile *p, const struct type *t, const struct value *v)
+{
+	char digits[32];
+	if (v->null)
+		profile_add_null(p);
+	else if (p->base->kind == DRIFT_NUMBER)
+		profile_add_number(p, drift_number(t, v));
+	else
+		profile_add_category(p, drift_category(t, v, digits));
+}
+
+static void add_number_column(
+        struct profile *p, const struct column *c, const uint32_t *rows, uint32_t n)
+{
+	double block[256];
+	uint32_t held = 0;
+	bool plain = type_form(c->type) == FORM_F64;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row = rows ? rows[i] : i;
+		if (c->null[row]) {
+			p->nulls++;
+			continue;
+		}
+		struct value v =
+		        plain ? (struct value){.f64 = c->f64[row]} : column_get(c, row);
+		double x = plain ? v.f64 : drift_number(c->type, &v);
+		if (!isfinite(x)) {
+			p->non_finite++;
+			continue;
+		}
+		block[held++] = x;
+		if (held == sizeof block / sizeof *block) {
+			add_numbers(p, block, held);
+			held = 0;
+		}
+	}
+	add_numbers(p, block, held);
+	p->rows += n;
+}
+
+void profile_add(struct profile *p, const struct column *c, const uint32_t *rows, uint32_t n)
+{
+	if (p->base->kind == DRIFT_NUMBER) {
+		add_number_column(p, c, rows, n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct value v = column_get(c, rows ? rows[i] : i);
+		profile_add_value(p, c->type, &v);
+	}
+}
+
+void profile_merge(struct profile *p, const struct profile *other)
+{
+	const struct baseline_column *c = p->base;
+	INVARIANT(c->id == other->base->id);
+	p->rows += other->rows;
+	p->nulls += other->nulls;
+	p->non_finite += other->non_finite;
+	p->other += other->other;
+	moments_merge(&p->moments, &other->moments);
+	p->below += other->below;
+	p->above += other->above;
+	for (uint32_t i = 0; p->cells && i < ncells(c) + c->nwidth; i++)
+		p->cells[i] += other->cells[i];
+	for (uint32_t i = 0; p->counts && i < c->ncategories; i++)
+		p->counts[i] += other->counts[i];
+	for (uint32_t i = 0; i < other->nfresh; i++)
+		fresh_add(p, buf_view(&other->fresh[i].value), other->fresh[i].count);
+}
+
+double profile_quantile(const struct profile *p, double q)
+{
+	const struct baseline_column *c = p->base;
+	if (!p->moments.n)
+		return NAN;
+	double rank = q * (double)p->moments.n, seen = 0;
+	for (uint32_t i = 0; i < ncells(c); i++) {
+		double count = (double)p->cells[i];
+		if (!p->cells[i] || seen + count < rank) {
+			seen += count;
+			continue;
+		}
+		uint32_t point = i / 2;
+		if (i % 2)
+			return c->grid[point];
+		double low = point ? fmax(c->grid[point - 1], p->moments.min) : p->moments.min;
+		double high = point < c->ngrid ? fmin(c->grid[point], p->moments.max)
+		                               : p->moments.max;
+		return low + (high - low) * fmax(rank - seen, 0) / count;
+	}
+	return p->moments.max;
+}
