@@ -12,7 +12,7 @@
 // Classes: before commit_transaction was called the epoch cannot have committed, so whatever a
 // retry inside librdkafka did not heal is ERR_ABORT; fencing by another engine is ERR_FATAL.
 // Afterwards everything but OK is ERR_UNKNOWN.
-#include "session.h"
+#include "append.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,13 +22,15 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 
+#define RECORD_BYTES 300 /* of one that waits, beside its value */
+#define QUEUE_KB_MIN 8192
+#define QUEUE_KB_MAX (1u << 20)
+#define QUEUE_RECORDS_MIN 4096
+#define QUEUE_RECORDS_MAX 1000000
 #define INIT_MS 5000    /* one producer_init; the caller calls again */
 #define INIT_TRIES 3    /* handles, when initialising itself was ambiguous */
-#define SERVE_EVERY 256 /* appends between two servings of delivery reports */
-#define ROOM_WAIT_MS 10 /* one wait for room in a full queue */
 #define FLUSH_MS 10000  /* above message.timeout.ms: every record has its report by then */
 #define OFFSETS_MS 8000 /* send_offsets, librdkafka's own retries included */
-#define HEADERS_MAX 32
 
 enum {
 	API_INIT_PRODUCER_ID = 22,
@@ -87,9 +89,13 @@ static void on_delivered(rd_kafka_t *h, const rd_kafka_message_t *m, void *opaqu
 			p->delivered = m->offset + 1;
 		return;
 	}
-	struct log_session *s = ((struct client *)opaque)->owner;
+	session_unwritten(((struct client *)opaque)->owner, p, m->err);
+}
+
+void session_unwritten(struct log_session *s, struct part *p, rd_kafka_resp_err_t err)
+{
 	if (s->nfailed++ == 0) {
-		s->failure = m->err;
+		s->failure = err;
 		s->failed_at = p;
 	}
 }
@@ -107,27 +113,32 @@ static void callbacks(struct client *c, rd_kafka_conf_t *conf)
 	rd_kafka_conf_interceptor_add_on_new(conf, "weir", on_new, c);
 }
 
+static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
 static enum status open_handle(struct client *c, const char *transactional_id,
         const char *client_id, uint64_t queue_bytes, struct error *e)
 {
 	char kb[24], messages[24];
-	uint64_t queue = queue_bytes / 1024;
-	snprintf(kb, sizeof kb, "%" PRIu64,
-	        queue < 1024       ? 1024
-	        : queue > 1u << 20 ? 1u << 20
-	                           : queue);
-	/* A queued record costs some 300 bytes beside its own. */
-	uint64_t count = queue_bytes / 256;
+	/* Values wait twice, in their record and in the request they went into. librdkafka
+	 * counts them once, and not the rest of a record; what it counts must have room for the
+	 * largest. */
+	uint64_t values = queue_bytes / 4, count = queue_bytes / 2 / RECORD_BYTES;
+	snprintf(kb, sizeof kb, "%" PRIu64, clamp(values / 1024, QUEUE_KB_MIN, QUEUE_KB_MAX));
 	snprintf(messages, sizeof messages, "%" PRIu64,
-	        count < 4096      ? 4096
-	        : count > 1000000 ? 1000000
-	                          : count);
+	        clamp(count, QUEUE_RECORDS_MIN, QUEUE_RECORDS_MAX));
+	/* Requests as large as an epoch lets them be: while five are on their way to a
+	 * partition, which is all that idempotence allows, and more is due, librdkafka's thread
+	 * does not wait but spins. Compressing costs more than all the rest of producing. */
 	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
 	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
-	        "5", "compression.type", "lz4", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
-	        "linger.ms", "5", "queue.buffering.max.kbytes", kb,
-	        "queue.buffering.max.messages", messages, NULL};
+	        "5", "compression.type", "none", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
+	        "linger.ms", "20", "batch.size", "1000000", "batch.num.messages", "100000",
+	        "queue.buffering.max.kbytes", kb, "queue.buffering.max.messages", messages,
+	        NULL};
 	atomic_store(&c->ambiguous, false);
 	return client_open(c, RD_KAFKA_PRODUCER, settings, callbacks, e);
 }
@@ -136,6 +147,7 @@ void producer_drop(struct log_session *s)
 {
 	rd_kafka_t *h = s->producer.rk;
 	s->ready = false;
+	append_drop(s);
 	if (!h)
 		return;
 	for (uint32_t i = 0; i < s->ntopics; i++) {
@@ -265,71 +277,6 @@ enum status producer_begin(struct log_session *s, struct error *e)
 	return error ? refused(s, error, "beginning a transaction", e) : ST_OK;
 }
 
-static rd_kafka_topic_t *produced(struct log_session *s, struct topic *t)
-{
-	if (!t->produced)
-		t->produced = rd_kafka_topic_new(s->producer.rk, t->name, NULL);
-	return t->produced;
-}
-
-static void *bytes_of(struct slice s)
-{
-	return s.len ? (void *)(uintptr_t)s.p : (void *)""; /* NULL would be absent */
-}
-
-/* The common record: no headers, now. produceva costs a third more. */
-static rd_kafka_resp_err_t enqueue_plain(
-        rd_kafka_topic_t *t, struct part *p, struct slice key, const struct slice *value)
-{
-	if (rd_kafka_produce(t, p->partition, RD_KAFKA_MSG_F_COPY,
-	            value ? bytes_of(*value) : NULL, value ? value->len : 0,
-	            key.p ? bytes_of(key) : NULL, key.len, p) == 0)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	return rd_kafka_last_error();
-}
-
-static rd_kafka_resp_err_t enqueue_full(struct log_session *s, rd_kafka_topic_t *t,
-        struct part *p, struct slice key, const struct slice *value,
-        const struct log_header *headers, uint32_t nheaders, int64_t timestamp)
-{
-	rd_kafka_vu_t vus[7 + HEADERS_MAX] = {
-	        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = t},
-	        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = p->partition},
-	        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-	        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = p},
-	        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp},
-	        {.vtype = RD_KAFKA_VTYPE_KEY,
-	                .u.mem = {.ptr = key.p ? bytes_of(key) : NULL, .size = key.len}},
-	        {.vtype = RD_KAFKA_VTYPE_VALUE,
-	                .u.mem = {.ptr = value ? bytes_of(*value) : NULL,
-	                        .size = value ? value->len : 0}},
-	};
-	size_t n = 7;
-	for (uint32_t i = 0; i < nheaders; i++)
-		vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADER,
-		        .u.header = {.name = headers[i].name,
-		                .val = headers[i].value.p,
-		                .size = (ssize_t)headers[i].value.len}};
-	rd_kafka_error_t *error = rd_kafka_produceva(s->producer.rk, vus, n);
-	if (!error)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	rd_kafka_resp_err_t err = rd_kafka_error_code(error);
-	rd_kafka_error_destroy(error);
-	return err;
-}
-
-static rd_kafka_resp_err_t enqueue(struct log_session *s, struct part *p, struct slice key,
-        const struct slice *value, const struct log_header *headers, uint32_t nheaders,
-        int64_t timestamp)
-{
-	rd_kafka_topic_t *t = produced(s, p->topic);
-	if (!t)
-		return rd_kafka_last_error();
-	if (nheaders == 0 && timestamp == 0)
-		return enqueue_plain(t, p, key, value);
-	return enqueue_full(s, t, p, key, value, headers, nheaders, timestamp);
-}
-
 static bool no_retry_heals(rd_kafka_resp_err_t err)
 {
 	switch (err) {
@@ -362,40 +309,18 @@ static enum status unwritten(
 	return ST_ERR;
 }
 
-/* Waits for room while reports are served; a queue full for a transaction's whole life means
- * that nothing is acknowledged. */
-static rd_kafka_resp_err_t enqueue_waiting(struct log_session *s, struct part *p,
-        struct slice key, const struct slice *value, const struct log_header *headers,
-        uint32_t nheaders, int64_t timestamp)
-{
-	for (int waited = 0; waited < TXN_TIMEOUT_MS; waited += ROOM_WAIT_MS) {
-		rd_kafka_poll(s->producer.rk, ROOM_WAIT_MS);
-		rd_kafka_resp_err_t err =
-		        enqueue(s, p, key, value, headers, nheaders, timestamp);
-		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-			return err;
-	}
-	return RD_KAFKA_RESP_ERR__QUEUE_FULL;
-}
-
 enum status producer_append(struct log_session *s, uint32_t topic, int32_t partition,
         struct slice key, const struct slice *value, const struct log_header *headers,
         uint32_t nheaders, int64_t timestamp, struct error *e)
 {
-	INVARIANT(nheaders <= HEADERS_MAX && partition >= 0);
+	INVARIANT(nheaders <= APPEND_HEADERS_MAX && partition >= 0);
 	struct part *p = session_part(s, topic, partition);
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
-	rd_kafka_resp_err_t err = enqueue(s, p, key, value, headers, nheaders, timestamp);
-	if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		err = enqueue_waiting(s, p, key, value, headers, nheaders, timestamp);
+	rd_kafka_resp_err_t err = append_record(s, p, key, value, headers, nheaders, timestamp);
 	if (err)
 		return unwritten(s, err, p, e);
 	atomic_fetch_add_explicit(&s->appended, 1, memory_order_relaxed);
-	if (++s->since_poll >= SERVE_EVERY) {
-		s->since_poll = 0;
-		rd_kafka_poll(s->producer.rk, 0);
-	}
 	return ST_OK;
 }
 
@@ -403,6 +328,7 @@ enum status producer_flush(struct log_session *s, struct error *e)
 {
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
+	append_flush(s);
 	rd_kafka_resp_err_t err = rd_kafka_flush(s->producer.rk, FLUSH_MS);
 	if (s->nfailed) {
 		unwritten(s, s->failure, s->failed_at, e);
@@ -451,6 +377,13 @@ enum status producer_commit(struct log_session *s, struct error *e)
 {
 	if (!s->producer.rk)
 		return error_set(e, ERR_UNKNOWN, 0, "no producer");
+	append_flush(s);
+	if (s->nfailed) {
+		unwritten(s, s->failure, s->failed_at, e);
+		if (e)
+			e->class = ERR_UNKNOWN; /* of whatever was not flushed before */
+		return ST_ERR;
+	}
 	rd_kafka_error_t *error = rd_kafka_commit_transaction(s->producer.rk, -1);
 	if (!error) {
 		client_ok(&s->producer);
@@ -466,6 +399,7 @@ enum status producer_abort(struct log_session *s, struct error *e)
 {
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
+	append_drop(s);
 	rd_kafka_error_t *error = rd_kafka_abort_transaction(s->producer.rk, TXN_TIMEOUT_MS);
 	s->nfailed = 0;
 	return error ? refused(s, error, "aborting", e) : ST_OK;

@@ -2,7 +2,7 @@
 //
 // A session's life and its table of topics and partitions. Membership is in consume.c, the
 // transaction in producer.c.
-#include "session.h"
+#include "append.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +108,7 @@ void session_close(struct log_session *s)
 	consume_close(s); /* revoked() may still use the producer */
 	producer_drop(s);
 	client_close(&s->producer);
+	append_release(s);
 	fetched_release(&s->batch);
 	for (uint32_t i = 0; i < s->ntopics; i++)
 		topic_free(s->topics[i]);

@@ -2,7 +2,9 @@
 //
 // Which failures make a producer ambiguous (I5), on librdkafka's own mock cluster: it can break
 // a connection in the middle of a given request, and answer with a given error. It does not
-// fence, nor hide aborted records: nothing about exactly-once is shown here.
+// fence, nor hide aborted records: nothing about exactly-once is shown here. And how records
+// are gathered on their way into librdkafka: in order, none twice, none of an aborted
+// transaction.
 #include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -14,6 +16,8 @@
 #include "connectors/kafka/kafka.h"
 
 #define POLLS_MAX 400
+#define MANY 20 /* partitions: more than are gathered for at a time */
+#define RECORDS 6000
 
 static const struct log_ops *const k = &kafka_log;
 
@@ -50,6 +54,7 @@ static void rig_open(struct rig *r)
 	rd_kafka_mock_group_initial_rebalance_delay_ms(r->mock, 0);
 	rd_kafka_mock_topic_create(r->mock, "in", 1, 1);
 	rd_kafka_mock_topic_create(r->mock, "out", 1, 1);
+	rd_kafka_mock_topic_create(r->mock, "many", MANY, 1);
 	struct kafka_conf conf = {
 	        .brokers = rd_kafka_mock_cluster_bootstraps(r->mock), .client_id = "ut"};
 	ck_assert_msg(kafka_open(&conf, &r->b, &e) == ST_OK, "%s", e.msg);
@@ -190,6 +195,127 @@ START_TEST(classes)
 }
 END_TEST
 
+// ---- records on their way ----
+
+/* A record's form follows from its number: mostly small, some too large to wait with others,
+ * some with headers, some with a time, some deleting. */
+static void append_number(struct rig *r, uint32_t topic, uint32_t i)
+{
+	static uint8_t bytes[20000];
+	struct error e = {0};
+	struct log_header h = {"n", slice_of("1")};
+	uint32_t len = i % 37 == 0 ? 20000 : i % 301;
+	struct slice key = {(const uint8_t *)&i, sizeof i}, value = {bytes, len};
+	memset(bytes, (int)(i & 0xff), len);
+	ck_assert_msg(
+	        k->append(r->s, topic, (int32_t)(i % MANY), key, i % 11 == 0 ? NULL : &value,
+	                &h, i % 41 == 0, i % 43 == 0 ? 7 : 0, &e) == ST_OK,
+	        "%s", e.msg);
+}
+
+static void check_number(const struct log_record *rec, uint32_t i)
+{
+	uint32_t len = i % 11 == 0 ? 0 : i % 37 == 0 ? 20000 : i % 301;
+	ck_assert_uint_eq(rec->key.len, sizeof i);
+	ck_assert_msg(memcmp(rec->key.p, &i, sizeof i) == 0, "record %u is not next", i);
+	ck_assert_int_eq(rec->has_value, i % 11 != 0);
+	ck_assert_uint_eq(rec->value.len, len);
+	for (uint32_t at = 0; at < len; at++)
+		ck_assert_uint_eq(rec->value.p[at], i & 0xff);
+	ck_assert_uint_eq(rec->nheaders, i % 41 == 0);
+	ck_assert_int_eq(rec->timestamp == 7, i % 43 == 0);
+}
+
+/* The partition's records are the numbers from, from + MANY, … below end, and no others. */
+static void check_partition(struct rig *r, const char *topic, int32_t p, uint32_t end)
+{
+	struct error e = {0};
+	struct log_reader *reader;
+	struct log_record rec[100];
+	uint32_t n, at = (uint32_t)p;
+	int64_t begin, high;
+	ck_assert_msg(k->bounds(r->b, topic, p, &begin, &high, &e) == ST_OK, "%s", e.msg);
+	ck_assert(k->reader_open(r->b, topic, p, 0, 1 << 20, &reader, &e) == ST_OK);
+	for (int i = 0; i < POLLS_MAX && k->reader_position(reader) < high; i++) {
+		ck_assert_msg(
+		        k->reader_poll(reader, 100, rec, 100, &n, &e) == ST_OK, "%s", e.msg);
+		for (uint32_t j = 0; j < n; j++, at += MANY)
+			check_number(&rec[j], at);
+	}
+	ck_assert_int_eq(k->reader_position(reader), high);
+	ck_assert_uint_ge(at, end);
+	ck_assert_uint_lt(at, end + MANY);
+	k->reader_close(reader);
+}
+
+START_TEST(order)
+{
+	/* Each partition has its records in the order they were appended, whatever their form.
+	 */
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	uint32_t topic = k->topic(r.s, "many");
+	ck_assert(k->begin(r.s, &e) == ST_OK);
+	for (uint32_t i = 0; i < RECORDS; i++)
+		append_number(&r, topic, i);
+	ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_int_eq(k->delivered(r.s, topic, 3), RECORDS / MANY);
+	for (int32_t p = 0; p < MANY; p++)
+		check_partition(&r, "many", p, RECORDS);
+	rig_close(&r);
+}
+END_TEST
+
+START_TEST(given_up)
+{
+	/* What an aborted transaction appended is in no later one; nor when its producer was
+	 * dropped. */
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	uint32_t topic = k->topic(r.s, "many");
+	for (uint32_t i = 0; i < 3; i++) {
+		ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
+		append_number(&r, topic, 5 + i * MANY);
+		if (i == 0)
+			ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
+		if (i == 1) {
+			k->producer_drop(r.s);
+			ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+		}
+	}
+	ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_int_eq(k->delivered(r.s, topic, 5), 1);
+	rig_close(&r);
+}
+END_TEST
+
+START_TEST(refused_late)
+{
+	/* A record that librdkafka does not take is an error of the flush at the latest, and of
+	 * that transaction alone. */
+	struct rig r;
+	struct error e = {0};
+	struct slice v = slice_of("v");
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
+	enum status st = k->append(r.s, r.out, 77, v, &v, NULL, 0, 0, &e);
+	if (st == ST_OK)
+		st = k->flush(r.s, &e);
+	ck_assert_int_eq(st, ST_ERR);
+	ck_assert_int_eq(e.class, ERR_FATAL);
+	ck_assert_msg(strstr(e.msg, "out[77]") != NULL, "%s", e.msg);
+	ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("kafka_mock");
@@ -198,6 +324,9 @@ int main(void)
 	tcase_add_loop_test(t, ambiguity, 0, sizeof table / sizeof *table);
 	tcase_add_test(t, ambiguous_init);
 	tcase_add_loop_test(t, classes, 0, sizeof refused / sizeof *refused);
+	tcase_add_test(t, order);
+	tcase_add_test(t, given_up);
+	tcase_add_test(t, refused_late);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
