@@ -110,6 +110,7 @@ static enum status key_by_batch(struct op *op, const struct batch *b, const int6
 		value_write(op, b, i);
 		struct slice value = buf_view(&op->value);
 		op->counts.rows++;
+		*op->conf.src_offset = b->src_offset[i];
 		if (op->conf.output.append(op->conf.output.arg, op->conf.topic,
 			    log_partition_of(buf_view(&op->key), op->rp->shards),
 			    buf_view(&op->key), &value, e))

@@ -556,6 +556,16 @@ enum status consume_committed(
 	return err ? ST_ERR : ST_OK;
 }
 
+/* librdkafka's, which a seek sets to unknown until the first record. */
+int64_t consume_position(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	rd_kafka_topic_partition_list_t *list = one(session_part(s, topic, partition), 0);
+	rd_kafka_resp_err_t err = rd_kafka_position(rk(s), list);
+	int64_t at = err || list->elems[0].err ? -1 : list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return at >= 0 ? at : -1;
+}
+
 int64_t consume_high_watermark(struct log_session *s, uint32_t topic, int32_t partition)
 {
 	int64_t low = -1, high = -1;

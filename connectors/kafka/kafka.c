@@ -33,6 +33,7 @@ const struct log_ops kafka_log = {
         .pause = consume_pause,
         .resume = consume_resume,
         .committed = consume_committed,
+        .position = consume_position,
         .high_watermark = consume_high_watermark,
         .producer_init = producer_init,
         .producer_drop = producer_drop,

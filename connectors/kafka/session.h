@@ -97,6 +97,7 @@ void consume_pause(struct log_session *s, uint32_t topic, int32_t partition);
 void consume_resume(struct log_session *s, uint32_t topic, int32_t partition);
 enum status consume_committed(
         struct log_session *s, struct log_position *pos, uint32_t n, struct error *e);
+int64_t consume_position(struct log_session *s, uint32_t topic, int32_t partition);
 int64_t consume_high_watermark(struct log_session *s, uint32_t topic, int32_t partition);
 
 enum status producer_init(struct log_session *s, struct error *e);

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "run/changelog.h"
 #include "run/publish.h"
+#include "run/round.h"
 #include "run/worker.h"
 
 #define OVERLAY_SHARE 4 /* of the memory budget, before an epoch ends early */
@@ -181,7 +182,9 @@ static void worker_rewind(struct worker *w)
 			LOG_WARN("commit", "%s: going back failed: %s", t->name, e.msg);
 			log->pause(w->session, t->topic, t->partition);
 			task_reopen(t, &e);
+			continue;
 		}
+		round_resume(t);
 	}
 	w->commit.begun = w->commit.dirty = false;
 	w->commit.appended_bytes = 0;

@@ -153,6 +153,9 @@ struct log_ops {
 	 * pos[i].offset; checks each partition's own error. */
 	enum status (*committed)(struct log_session *s, struct log_position *pos, uint32_t n,
 		struct error *e);
+	/* Where reading a fetched partition stands: like the next offset to be shown, but counts the
+	 * control records after what was shown, which poll never shows; -1 unknown. */
+	int64_t (*position)(struct log_session *s, uint32_t topic, int32_t partition);
 	/* High watermark of a fetched partition as last seen, without asking; -1 unknown. */
 	int64_t (*high_watermark)(struct log_session *s, uint32_t topic, int32_t partition);
 

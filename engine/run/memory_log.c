@@ -223,6 +223,13 @@ void memory_log_tap(struct log_broker *b,
 	b->tap_arg = arg;
 }
 
+void memory_log_delivery(struct log_broker *b,
+	uint32_t (*room)(void *, const char *, int32_t), void *arg)
+{
+	b->room = room;
+	b->room_arg = arg;
+}
+
 void memory_log_faults(struct log_broker *b, enum memory_fault (*fn)(void *, enum memory_step),
 	void *arg)
 {
@@ -414,6 +421,7 @@ const struct log_ops memory_log = {
 	.pause = mem_pause,
 	.resume = mem_resume,
 	.committed = mem_committed,
+	.position = mem_position,
 	.high_watermark = mem_high_watermark,
 	.producer_init = mem_producer_init,
 	.producer_drop = mem_producer_drop,

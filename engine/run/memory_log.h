@@ -31,6 +31,10 @@ void memory_log_tap(struct log_broker *b,
  * in that one. lost: it is free at once, and the owner's open transaction must not commit. */
 void memory_log_take(struct log_broker *b, const char *topic, int32_t partition, bool lost);
 
+/* How many records of a partition a poll shows at most, asked anew each time; 0: none this time. */
+void memory_log_delivery(struct log_broker *b,
+	uint32_t (*room)(void *arg, const char *topic, int32_t partition), void *arg);
+
 enum memory_step {
 	MEM_INIT, MEM_BEGIN, MEM_APPEND, MEM_FLUSH, MEM_OFFSETS, MEM_COMMIT, MEM_ABORT,
 	MEM_READER, /* opening one */

@@ -49,6 +49,8 @@ struct log_broker {
 	void *tap_arg;
 	enum memory_fault (*fault)(void *, enum memory_step);
 	void *fault_arg;
+	uint32_t (*room)(void *, const char *, int32_t);
+	void *room_arg;
 	struct log_session *sessions;
 };
 
@@ -119,6 +121,7 @@ void mem_pause(struct log_session *s, uint32_t topic, int32_t partition);
 void mem_resume(struct log_session *s, uint32_t topic, int32_t partition);
 enum status mem_committed(struct log_session *s, struct log_position *pos, uint32_t n,
 	struct error *e);
+int64_t mem_position(struct log_session *s, uint32_t topic, int32_t partition);
 int64_t mem_high_watermark(struct log_session *s, uint32_t topic, int32_t partition);
 enum status mem_producer_init(struct log_session *s, struct error *e);
 void mem_producer_drop(struct log_session *s);

@@ -138,6 +138,14 @@ uint32_t mem_topic(struct log_session *s, const char *name)
 	return (uint32_t)(t - s->b->topics);
 }
 
+static uint32_t room_of(struct log_session *s, const struct mem_fetch *f, uint32_t max)
+{
+	struct log_broker *b = s->b;
+	uint32_t room =
+		b->room ? b->room(b->room_arg, b->topics[f->topic].name, f->partition) : max;
+	return room < max ? room : max;
+}
+
 enum status mem_poll(struct log_session *s, int timeout_ms, struct log_record *out,
 	uint32_t max, uint32_t *n, struct error *e)
 {
@@ -149,7 +157,7 @@ enum status mem_poll(struct log_session *s, int timeout_ms, struct log_record *o
 		struct mem_fetch *f = &s->fetches[(s->next + i) % s->nfetches];
 		if (f->fetching && !f->paused)
 			*n += mem_part_read(s->b, f->topic, f->partition, &f->position, out + *n,
-				max - *n);
+				room_of(s, f, max - *n));
 	}
 	s->next = s->nfetches ? (s->next + 1) % s->nfetches : 0;
 	return ST_OK;
@@ -194,6 +202,12 @@ enum status mem_committed(struct log_session *s, struct log_position *pos, uint3
 		pos[i].offset = o ? o->offset : LOG_OFFSET_NONE;
 	}
 	return ST_OK;
+}
+
+int64_t mem_position(struct log_session *s, uint32_t topic, int32_t partition)
+{
+	struct mem_fetch *f = fetch_find(s, topic, partition);
+	return f && f->fetching ? f->position : -1;
 }
 
 int64_t mem_high_watermark(struct log_session *s, uint32_t topic, int32_t partition)

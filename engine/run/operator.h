@@ -43,6 +43,7 @@ struct op_conf {
 	const struct repartition *repartition; /* key_by */
 	uint32_t topic;           /* session's number of the topic it appends to */
 	struct output output;
+	int64_t *src_offset;      /* key_by: told where the record it appends next came from */
 	struct table *table;      /* window; set before the first batch */
 	uint32_t space;
 	uint32_t schema_id;       /* registry id of its rows; 0: single-object framing */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "run/changelog.h"
 #include "run/publish.h"
+#include "run/round.h"
 #include "run/worker.h"
 
 #define RESTORE_RECORDS 2048
@@ -47,6 +48,7 @@ void takeover_start(struct task *t)
 	t->takeover->progress.started_ns = clock_mono_ns(t->worker->conf.clock);
 	t->phase = PHASE_OFFSETS;
 	t->held_until_ns = 0; /* it begins to fetch anew */
+	round_void(t, true);
 }
 
 static void reader_drop(struct task *t)

@@ -10,7 +10,9 @@
 
 #include "lang/civil.h"
 #include "run/changelog.h"
+#include "run/moved.h"
 #include "run/publish.h"
+#include "run/round.h"
 #include "run/takeover.h"
 #include "run/worker.h"
 
@@ -51,13 +53,16 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	return ST_OK;
 }
 
-static enum status key_by_add(struct task *t, const struct repartition *r, struct error *e)
+static enum status key_by_add(struct task *t, uint32_t out, struct error *e)
 {
 	struct worker *w = t->worker;
+	const struct repartition *r = t->stage->out[out];
+	struct moved *m = &t->moved[out];
 	struct op_slot *slot = &t->ops[t->nops];
+	m->worker = w;
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.repartition = r, .topic = w->conf.log->topic(w->session, r->topic),
-		.output = {w, output_append}};
+		.output = {m, moved_append}, .src_offset = &m->src_offset};
 	*slot = (struct op_slot){.def = w->conf.operators->key_by};
 	if (slot->def->open(&conf, &slot->op, e))
 		return ST_ERR;
@@ -70,11 +75,12 @@ static enum status ops_open(struct task *t, struct error *e)
 	uint32_t n = t->stage->nviews + t->stage->nout;
 	t->ops = xcalloc(n, sizeof *t->ops);
 	t->spaces = xcalloc(t->stage->nviews, sizeof *t->spaces);
+	t->moved = xcalloc(t->stage->nout, sizeof *t->moved);
 	for (uint32_t i = 0; i < t->stage->nviews; i++)
 		if (window_add(t, t->stage->views[i], e))
 			return ST_ERR;
 	for (uint32_t i = 0; i < t->stage->nout; i++)
-		if (key_by_add(t, t->stage->out[i], e))
+		if (key_by_add(t, i, e))
 			return ST_ERR;
 	return ST_OK;
 }
@@ -128,6 +134,7 @@ enum status task_new(struct worker *w, const struct stage *stage, int32_t partit
 	}
 	publish_open(t);
 	takeover_start(t);
+	round_join(t);
 	*out = t;
 	return ST_OK;
 }
@@ -136,6 +143,9 @@ void task_free(struct task *t)
 {
 	if (!t)
 		return;
+	round_leave(t);
+	for (uint32_t i = 0; t->moved && i < t->stage->nout; i++)
+		moved_release(&t->moved[i]);
 	takeover_free(t);
 	publish_close(t);
 	table_free(t->table);
@@ -147,6 +157,7 @@ void task_free(struct task *t)
 		t->store->ops->task_close(t->store);
 	buf_release(&t->snapshot_cursor);
 	free(t->wanted);
+	free(t->moved);
 	free(t->ops);
 	free(t->spaces);
 	free(t);
@@ -443,6 +454,7 @@ enum status task_idle(struct task *t, struct error *e)
 
 void task_rewind(struct task *t)
 {
+	round_void(t, false);
 	table_abort(t->table);
 	for (uint32_t i = 0; i < t->nops; i++)
 		t->ops[i].def->epoch_end(t->ops[i].op, false);

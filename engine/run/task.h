@@ -16,6 +16,8 @@
 #include "run/plan.h"
 
 struct worker;
+struct merge_queue;
+struct moved;
 
 enum phase {
 	PHASE_OFFSETS,  /* asking for the group's offsets, RequireStable */
@@ -56,6 +58,8 @@ struct task {
 	enum phase phase;
 	struct error error;    /* of PHASE_FAILED, or the last one */
 
+	struct merge_queue *queue; /* before the stage's merge; NULL: there is none (round.h) */
+	struct moved *moved;       /* per repartition */
 	struct op_slot *ops;   /* the stage's views first, in order, then its repartitions */
 	uint32_t nops;
 	const struct format *format;

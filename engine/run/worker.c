@@ -16,7 +16,9 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "run/changelog.h"
+#include "run/merge.h"
 #include "run/publish.h"
+#include "run/round.h"
 #include "run/takeover.h"
 
 #define RETRY_FIRST_NS INT64_C(50000000)
@@ -29,7 +31,7 @@
 #define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
 #define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
 
-static struct task *task_find(struct worker *w, uint32_t topic, int32_t partition)
+struct task *worker_task(struct worker *w, uint32_t topic, int32_t partition)
 {
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->topic == topic && w->tasks[i]->partition == partition)
@@ -51,6 +53,7 @@ static void task_fail(struct worker *w, struct task *t, const struct error *e)
 	LOG_ERROR("worker", "%s stopped: %s", t->name, e->msg);
 	if (t->fetching)
 		w->conf.log->pause(w->session, t->topic, t->partition);
+	round_void(t, true);
 	error_note(w, e);
 }
 
@@ -73,7 +76,7 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 		const struct stage *st = stage_of(w, parts[i].topic);
 		struct error e;
 		struct task *t;
-		if (!st || task_find(w, parts[i].topic, parts[i].partition))
+		if (!st || worker_task(w, parts[i].topic, parts[i].partition))
 			continue;
 		if (task_new(w, st, parts[i].partition, &t, &e)) {
 			LOG_ERROR("worker", "%s[%d]: %s", st->topic, (int)parts[i].partition,
@@ -144,7 +147,7 @@ enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, s
 		e);
 }
 
-static void epoch_touch(struct worker *w)
+void worker_epoch_touch(struct worker *w)
 {
 	if (w->commit.dirty)
 		return;
@@ -166,8 +169,8 @@ static void retry_later(struct worker *w, const struct error *e)
 	LOG_WARN("worker", "%s; trying again in %lld ms", e->msg, (long long)(pause / 1000000));
 }
 
-/* The registry does not answer: this input pauses, the others go on. */
-static void task_hold(struct worker *w, struct task *t, const struct error *e)
+/* The registry does not answer: this input pauses, the others go on. False when they do not. */
+bool worker_hold(struct worker *w, struct task *t, const struct error *e)
 {
 	struct log_position at = {t->topic, t->partition, t->next_offset};
 	struct error seek;
@@ -175,10 +178,12 @@ static void task_hold(struct worker *w, struct task *t, const struct error *e)
 	error_note(w, e);
 	LOG_WARN("worker", "%s waits: %s", t->name, e->msg);
 	w->conf.log->pause(w->session, t->topic, t->partition);
-	if (w->conf.log->seek(w->session, at, &seek)) {
-		LOG_WARN("worker", "%s: going back failed: %s", t->name, seek.msg);
-		commit_abandon(w); /* which tries again, and takes the task over anew if need be */
-	}
+	round_void(t, true);
+	if (w->conf.log->seek(w->session, at, &seek) == ST_OK)
+		return true;
+	LOG_WARN("worker", "%s: going back failed: %s", t->name, seek.msg);
+	commit_abandon(w); /* which tries again, and takes the task over anew if need be */
+	return false;
 }
 
 static void holds_end(struct worker *w)
@@ -201,7 +206,7 @@ static bool is_tasks_own(const struct worker *w, const struct error *e)
 }
 
 /* A batch could not be taken in: nothing of this epoch may commit. */
-static void process_failed(struct worker *w, struct task *t, const struct error *e)
+void worker_process_failed(struct worker *w, struct task *t, const struct error *e)
 {
 	commit_abandon(w);
 	if (is_tasks_own(w, e)) {
@@ -243,54 +248,26 @@ static bool takeovers_step(struct worker *w)
 			return true;
 		}
 		going = true;
+		enum phase was = t->phase;
 		if (takeover_step(t, &e)) {
 			takeover_failed(w, t, &e);
 			continue;
 		}
+		if (t->phase != was)
+			round_alive(t);
 		if (t->phase == PHASE_RUNNING && t->progressed)
-			epoch_touch(w);
+			worker_epoch_touch(w);
 		if (t->phase == PHASE_RUNNING)
 			publish_step(t); /* its record, before its first put */
 	}
 	return going;
 }
 
-static bool process_runs(struct worker *w, uint32_t n)
-{
-	for (uint32_t i = 0; i < n;) {
-		uint32_t from = i;
-		const struct log_record *r = &w->records[from];
-		while (i < n && w->records[i].topic == r->topic &&
-			w->records[i].partition == r->partition)
-			i++;
-		struct task *t = task_find(w, r->topic, r->partition);
-		struct error e;
-		if (!t || t->phase != PHASE_RUNNING || t->held_until_ns)
-			continue;
-		/* What was read before a rewind and surfaces after it. */
-		while (from < i && w->records[from].offset < t->next_offset)
-			from++;
-		if (from == i)
-			continue;
-		epoch_touch(w);
-		if (task_process(t, &w->records[from], i - from, &e) == ST_OK) {
-			failpoint_at(FP_EPOCH_PROCESSED);
-			continue;
-		}
-		if (!t->held_until_ns) {
-			process_failed(w, t, &e);
-			return false;
-		}
-		task_hold(w, t, &e);
-	}
-	return true;
-}
-
 static bool process(struct worker *w, uint32_t n)
 {
 	uint64_t decoding = w->spent.decode_ns;
 	int64_t from = clock_mono_ns(w->conf.clock);
-	bool ok = process_runs(w, n);
+	bool ok = round_process(w, n);
 	w->spent.process_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from) -
 			       (w->spent.decode_ns - decoding);
 	return ok;
@@ -304,16 +281,17 @@ static void idle(struct worker *w, bool all, bool *busy)
 		struct error e;
 		bool quiet = all || t->looked_records == t->counts.records;
 		t->looked_records = t->counts.records;
-		/* A held input is not silent: its records wait. */
-		if (!quiet || t->phase != PHASE_RUNNING || t->held_until_ns)
+		/* An input is not silent whose records wait, held or for their turn. */
+		if (!quiet || t->phase != PHASE_RUNNING || t->held_until_ns ||
+			(t->queue && t->queue->n))
 			continue;
 		enum status st = task_idle(t, &e);
 		if (st < 0) {
-			process_failed(w, t, &e);
+			worker_process_failed(w, t, &e);
 			return;
 		}
 		if (t->progressed)
-			epoch_touch(w);
+			worker_epoch_touch(w);
 		*busy |= st == ST_OK;
 	}
 }
@@ -412,6 +390,7 @@ static int poll_timeout(const struct worker *w, int timeout_ms, bool taking_over
 {
 	if (taking_over || w->repairing)
 		return 0;
+	timeout_ms = round_timeout(w, timeout_ms);
 	if (!w->commit.dirty)
 		return timeout_ms;
 	int64_t left = w->conf.commit_ms -
@@ -473,10 +452,10 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 			commit_abandon(w);
 		return ST_OK;
 	}
-	*busy = n || taking_over;
-	if (n && !process(w, n))
+	*busy = n || taking_over || round_pending(w);
+	if ((n || round_pending(w)) && !process(w, n))
 		return ST_OK;
-	idle_step(w, !n, busy);
+	idle_step(w, !n && !round_pending(w), busy);
 	if (commit_is_due(w) && commit_try(w))
 		return ST_OK;
 	if (!w->commit.dirty)
@@ -500,6 +479,7 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 	w->records = xmalloc(POLL_RECORDS_MAX * sizeof *w->records);
 	w->keys = xcalloc(1, sizeof *w->keys);
 	w->batch.keep_bytes = BATCH_KEEP_BYTES;
+	round_open(w);
 	snprintf(w->transactional_id, sizeof w->transactional_id, "%s.%s.%u", conf->plan->group,
 		conf->node, conf->number);
 	snprintf(w->client_id, sizeof w->client_id, "%s.%u@%s", conf->node, conf->number,
@@ -510,7 +490,8 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 	struct log_session_conf sc = {.group = conf->plan->group,
 		.transactional_id = w->transactional_id, .client_id = w->client_id,
 		.instance_id = conf->static_member ? w->transactional_id : NULL,
-		.subscribe = topics, .memory_bytes = conf->memory_bytes / 4,
+		.subscribe = topics,
+		.memory_bytes = conf->memory_bytes / 4 - conf->memory_bytes / MERGE_SHARE,
 		.events = {w, on_assigned, on_revoked}};
 	enum status st = conf->log->session_open(conf->broker, &sc, &w->session, e);
 	free(topics);
@@ -535,6 +516,7 @@ void worker_close(struct worker *w)
 		w->conf.log->session_close(w->session);
 	while (w->ntasks)
 		task_remove(w, w->tasks[0]->topic, w->tasks[0]->partition, true);
+	round_close(w);
 	free(w->gone.views);
 	free(w->tasks);
 	free(w->keys);

@@ -15,6 +15,7 @@
 #include "run/task.h"
 
 #define POLL_RECORDS_MAX 4096
+#define MERGE_SHARE 16 /* of the memory budget, in queues before the merge; the session's is less */
 
 struct worker_conf {
 	const struct plan *plan;
@@ -57,6 +58,8 @@ struct worker {
 	struct buf block;        /* of the changelog, being filled */
 	struct log_record *records;
 	struct key_sample *keys;
+	struct merge **merges; /* of the plan's stages; NULL: nothing to merge there (round.h) */
+	bool rounds_left;      /* more can be taken in without a poll */
 	struct spent spent;
 	bool repairing; /* some task's online rows are being written again */
 	uint32_t late_topic, dead_topic; /* session's numbers */
@@ -76,6 +79,15 @@ void worker_close(struct worker *w);
 /* One round: takeover steps, poll, process, commit if it is time. ERR_FATAL: the worker cannot
  * go on; anything else has been dealt with. *busy: something was done. */
 enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct error *e);
+
+/* -- for round.c -- */
+struct task *worker_task(struct worker *w, uint32_t topic, int32_t partition);
+/* The epoch has something to commit. */
+void worker_epoch_touch(struct worker *w);
+/* A batch could not be taken in: nothing of this epoch may commit. */
+void worker_process_failed(struct worker *w, struct task *t, const struct error *e);
+/* The task's decoder waits: this input pauses. False when nothing of the epoch may go on. */
+bool worker_hold(struct worker *w, struct task *t, const struct error *e);
 
 /* Operators' way into the transaction; begins it. */
 enum status worker_append(struct worker *w, uint32_t topic, int32_t partition, struct slice key,

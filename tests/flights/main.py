@@ -19,7 +19,7 @@ import world
 from nodes import weir
 from world import IN_PLACE, MOVED, RUN, SERVERS, SPEC, VIEWS
 
-LIVE, REPLAY, KILLED, ONE = (f"{RUN}{word}" for word in ("live", "replay", "killed", "one"))
+LIVE, REPLAY, AGAIN, KILLED, ONE = (f"{RUN}{word}" for word in ("live", "replay", "again", "killed", "one"))
 TOPICS, SINGLE = f"{RUN}.", f"{RUN}.one."
 PARTITIONS = {"departures": 4, "arrivals": 4, "weather": 2}
 ONLINE_AT_LEAST = 500
@@ -116,9 +116,9 @@ def entities(records):
     return found
 
 
-def same_rows(prefix, view):
+def same_rows(prefix, view, other=LIVE):
     """Whether the partitions hold the same bytes; (rows, partitions in the very same order)."""
-    want, got = offline(LIVE, view), offline(prefix, view)
+    want, got = offline(other, view), offline(prefix, view)
     assert want.keys() == got.keys(), (view, want.keys(), got.keys())
     count = ordered = 0
     for p, records in want.items():
@@ -133,10 +133,10 @@ def same_rows(prefix, view):
     return count, ordered, len(want)
 
 
-def all_same(prefix):
+def all_same(prefix, views=IN_PLACE, other=LIVE):
     total = ordered = partitions = 0
-    for view in IN_PLACE:
-        n, o, p = same_rows(prefix, view)
+    for view in views:
+        n, o, p = same_rows(prefix, view, other)
         total, ordered, partitions = total + n, ordered + o, partitions + p
     return f"{total:,} rows byte for byte; {ordered} of {partitions} partitions in the very same order"
 
@@ -144,6 +144,19 @@ def all_same(prefix):
 def test_replay_gives_the_same_bytes():
     took = world.run_to_end(REPLAY, TOPICS, have["expected"])
     return f"{all_same(REPLAY)}; {have['expected'] / took:,.0f} events/s from deploy on"
+
+
+def test_replay_takes_records_by_their_timestamps():
+    moved = dump(REPLAY, rows.online(world.store(), REPLAY, VIEWS))
+    for row, wanted in zip(moved, rows.merged(moved)):
+        assert row == {**wanted, "offset": row["offset"]}, f"not in the order of the timestamps: {row}, {wanted}"
+    against_oracle(REPLAY, "--rows", world.path(f"{REPLAY}.rows"), "--once")
+    return f"{len(moved):,} repartition records"
+
+
+def test_two_replays_give_the_same_bytes():
+    world.run_to_end(AGAIN, TOPICS, have["expected"])
+    return all_same(AGAIN, MOVED, REPLAY)
 
 
 # ---------------------------------------------------------------- (d)

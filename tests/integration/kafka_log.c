@@ -239,6 +239,7 @@ START_TEST(consume)
 	UNTIL(m, m->nseen >= 400);
 	check_sequence(m, 4, 400);
 	ck_assert_int_eq(k->high_watermark(m->s, m->topic, 1), 100);
+	ck_assert_int_eq(k->position(m->s, m->topic, 1), 100);
 	uint32_t n = 4;
 	OK(k->group_members(b, group, out, &n, E));
 	ck_assert_uint_eq(n, 1);
@@ -346,6 +347,45 @@ START_TEST(rebalance_before_the_first_record)
 	k->session_close(other->s);
 	free(m);
 	free(other);
+	k->close(b);
+}
+END_TEST
+
+/* As the merge does it: whatever was fetched when a partition is paused, it goes on by a seek to where
+ * it stopped, and what a transaction left at the end counts as read. */
+START_TEST(pause_and_seek_among_transactions)
+{
+	char name[100], group[100];
+	struct log_broker *b = broker();
+	struct member *m = calloc(1, sizeof *m);
+	make_topic(b, unique(name, "merged"), 2);
+	for (int i = 0; i < 10; i++)
+		put_in_transaction(b, name, 2, 40);
+	member_open(m, b, unique(group, "grp"), "txn.merged", NULL, name);
+	int64_t until = now_ms() + WAIT_MS;
+	while (m->nseen < 400) {
+		struct error e = {0};
+		int before = m->nseen;
+		ck_assert_int_eq(member_poll(m, 20, &e), ST_OK);
+		ck_assert_msg(now_ms() < until, "%d records of 400", m->nseen);
+		if (m->nseen == before)
+			continue;
+		for (int pauses = 0; pauses < 2; pauses++) { /* the second before any record */
+			k->pause(m->s, m->topic, 0);
+			ck_assert_int_eq(member_poll(m, 0, &e), ST_OK);
+			int64_t next = m->next[0];
+			OK(k->seek(m->s, (struct log_position){m->topic, 0, next}, E));
+			k->resume(m->s, m->topic, 0);
+		}
+	}
+	for (int32_t p = 0; p < 2; p++) { /* 200 records and 10 control records */
+		UNTIL(m, k->position(m->s, m->topic, p) == 210);
+		ck_assert_int_eq(k->high_watermark(m->s, m->topic, p), 210);
+		ck_assert_int_eq(m->next[p], 209);
+	}
+	ck_assert_int_eq(m->nseen, 400);
+	k->session_close(m->s);
+	free(m);
 	k->close(b);
 }
 END_TEST
@@ -517,6 +557,7 @@ int main(void)
 	tcase_add_test(t, consume);
 	tcase_add_test(t, rebalance_before_the_first_record);
 	tcase_add_test(t, seek_back);
+	tcase_add_test(t, pause_and_seek_among_transactions);
 	tcase_add_test(t, pause_resume);
 	tcase_add_test(t, truncated_input);
 	tcase_add_test(t, beside);

@@ -92,8 +92,9 @@ def same_top(expected, actual):
 
 
 class Comparer:
-    def __init__(self, hll_error=0.02, limit=20):
-        self.hll_error, self.limit = hll_error, limit
+    def __init__(self, hll_error=0.02, limit=20, once=False):
+        """once: no key may stand twice, whatever the oracle has; so it is in a replay."""
+        self.hll_error, self.limit, self.once = hll_error, limit, once
         self.mismatches, self.shown = collections.Counter(), []
         self.counts = collections.Counter()
         self.tentative = []
@@ -146,14 +147,14 @@ class Comparer:
         """expected: the oracle's rows of one input partition in order; actual: the file's, in order."""
         self.counts[view.name, "entities"] += 1
         self.counts[view.name, "rows"] += len(expected)
-        # A key may stand more than once where the oracle has it so: an entity of a repartitioned view that
-        # was forgotten, came back with an older event, and reached the same instant again.
+        # A key may stand more than once where the oracle has it so: records taken in as they came, not merged by
+        # timestamp, may bring an entity of a repartitioned view back that was forgotten, and to the same instant again.
         times = collections.Counter(row_key(row) for row in expected)
         where = {}
         for i, row in enumerate(actual):
             key = actual_key(row)
             places = where.setdefault(key, [])
-            if len(places) == max(1, times[key]):
+            if len(places) == (1 if self.once else max(1, times[key])):
                 self.report(view, "row twice", f"{entity} {shown_key(key)}")
             else:
                 places.append(i)

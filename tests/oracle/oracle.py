@@ -201,6 +201,7 @@ def parse_arguments(argv):
     parser.add_argument("--view", action="append", metavar="NAME", help="only this view (can be repeated)")
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="only about one entity in N")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="views side by side (not with --out)")
+    parser.add_argument("--once", action="store_true", help="no key may stand twice, whatever is expected")
     parser.add_argument("--hll-error", type=float, default=0.02, help="standard error of approx_distinct")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="how many mismatches to print")
     return parser.parse_args(argv)
@@ -235,7 +236,8 @@ def main(argv=None):
     online = load_online(args.online)
 
     def one_view(name, out=None):
-        comparer, run = comparing.Comparer(hll_error=args.hll_error, limit=args.show), runs[name]
+        comparer = comparing.Comparer(hll_error=args.hll_error, limit=args.show, once=args.once)
+        run = runs[name]
         by = (run.view.source, tuple(run.view.entity))
         if by in moved and run.partitions is not sources[run.view.source]:
             check_moved(run.view, run.source, sources[run.view.source], moved[by], comparer.report)

@@ -501,6 +501,13 @@ class Comparing(unittest.TestCase):
         self.actual[("a",)] = rows + [dict(rows[0], event_time=77)]
         self.assertEqual(self.kinds(), {"unexpected row"})
 
+    def test_a_key_as_often_as_expected_or_once(self):
+        rows, actual = self.rows[("a",)], self.actual[("a",)]
+        for once, found in ((False, 0), (True, 1)):
+            comparer = comparing.Comparer(once=once)
+            comparer.entity(self.view, ("a",), 0, [rows[0], *rows], [actual[0], *actual])
+            self.assertEqual(comparer.mismatches[self.view.name, "row twice"], found)
+
     def test_null_is_not_zero_and_an_entity_too_many(self):
         self.actual[("a",)][-1]["c"] = None
         self.actual[("z",)] = [self.actual[("b",)][0]]
