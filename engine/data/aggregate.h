@@ -26,6 +26,26 @@ struct agg_const {
 	double f64;  /* always */
 };
 
+/* Functions that have inline code beside the contract's (data/aggregate_kernels.h): over values of
+ * 8 bytes, with an accumulator of fixed size. */
+#define AGG_KERNELS(X)                                                                             \
+	X(COUNT)                                                                                   \
+	X(SUM_F64)                                                                                 \
+	X(SUM_I64)                                                                                 \
+	X(AVG_F64)                                                                                 \
+	X(AVG_I64)                                                                                 \
+	X(MIN_F64)                                                                                 \
+	X(MAX_F64)                                                                                 \
+	X(MIN_I64)                                                                                 \
+	X(MAX_I64)                                                                                 \
+	X(FIRST)                                                                                   \
+	X(LAST)                                                                                    \
+	X(SPREAD_F64)                                                                              \
+	X(SPREAD_I64)
+#define AGG_KERNEL_NAME(K) AGG_##K,
+enum agg_kernel { AGG_NO_KERNEL, AGG_KERNELS(AGG_KERNEL_NAME) };
+#undef AGG_KERNEL_NAME
+
 /* What resolve works out for one call in a job; immutable afterwards. */
 struct agg_spec {
 	const struct aggregate *agg; /* set by the caller; resolve keeps it */
@@ -34,6 +54,7 @@ struct agg_spec {
 	struct type result;       /* may point into static or arena memory */
 	bool result_nullable;     /* false for count, sum, distinct … */
 	uint16_t acc_bytes;       /* multiple of 8 */
+	uint8_t kernel;           /* enum agg_kernel: does what add and merge do */
 	uint8_t nblobs;
 	uint16_t blob_at[AGG_BLOBS_MAX]; /* offsets of struct blob inside the accumulator */
 	int64_t k;                /* an integer constant: top's k, distinct's cap */
@@ -54,6 +75,13 @@ struct agg_counts {
 	uint64_t capped;   /* adds to a set that is at its cap */
 };
 
+/* An accumulator of another function, over the same argument and condition, that lies inside
+ * one's own: the two need be kept once. */
+struct agg_part {
+	const struct aggregate *of; /* NULL: the end of a list */
+	uint16_t at;
+};
+
 struct aggregate {
 	const char *name;
 	const char *signature; /* "quantile(x, q)" */
@@ -62,6 +90,7 @@ struct aggregate {
 	uint8_t nvalues;       /* 0 or 1 value arguments */
 	bool value_optional;   /* the value may be left out: count() beside count(x) */
 	uint8_t nconst_min, nconst_max;
+	const struct agg_part *parts; /* NULL: none */
 	/* Checks the argument's type (arg is NULL when there is none) and the constants, whose
 	 * number the caller has checked. On failure the error says what would be
 	 * right ("sum needs a number, not string"); the caller adds the place. a: for types. */

@@ -26,17 +26,22 @@ static uint64_t round8(uint64_t n)
 	return (n + 7) & ~(uint64_t)7;
 }
 
+static void heap_reserve(struct heap *h, uint64_t len)
+{
+	INVARIANT(len <= HEAP_BYTES_MAX);
+	if (len <= h->cap)
+		return;
+	uint64_t cap = h->cap + (uint64_t)h->cap / 2;
+	if (cap < len)
+		cap = len;
+	h->base = xrealloc(h->base, cap);
+	h->cap = (uint32_t)cap;
+}
+
 /* Makes [0, len) addressable; what is new is zero. */
 static void heap_extend(struct heap *h, uint64_t len)
 {
-	INVARIANT(len <= HEAP_BYTES_MAX);
-	if (len > h->cap) {
-		uint64_t cap = h->cap + (uint64_t)h->cap / 2;
-		if (cap < len)
-			cap = len;
-		h->base = xrealloc(h->base, cap);
-		h->cap = (uint32_t)cap;
-	}
+	heap_reserve(h, len);
 	memset(h->base + h->len, 0, len - h->len);
 	h->len = (uint32_t)len;
 }
@@ -87,4 +92,17 @@ void heap_blob_free(struct heap *h, uint32_t blob_off)
 	struct blob *b = blob_at(h, blob_off);
 	h->garbage += b->cap;
 	*b = (struct blob){0};
+}
+
+void heap_open(struct heap *h, uint32_t off, uint32_t bytes)
+{
+	heap_reserve(h, (uint64_t)h->len + bytes);
+	memmove(h->base + off + bytes, h->base + off, h->len - off);
+	h->len += bytes;
+}
+
+void heap_close(struct heap *h, uint32_t off, uint32_t bytes)
+{
+	h->len -= bytes;
+	memmove(h->base + off, h->base + off + bytes, h->len - off);
 }

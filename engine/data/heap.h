@@ -48,4 +48,10 @@ void heap_blob_set(struct heap *h, uint32_t blob_off, struct slice content);
 /* Gives the area back (as garbage until the row is packed). */
 void heap_blob_free(struct heap *h, uint32_t blob_off);
 
+/* For an owner whose blobs lie side by side: makes room for bytes (a multiple of 8) at off, not
+ * written; what follows moves up. May move h->base. */
+void heap_open(struct heap *h, uint32_t off, uint32_t bytes);
+/* Takes bytes out at off; what follows moves down. */
+void heap_close(struct heap *h, uint32_t off, uint32_t bytes);
+
 #endif

@@ -86,6 +86,10 @@ struct view {
 	int line;
 };
 
+/* Calls of one ring (windows of one tile width, or lifetime) share accumulators: the call whose
+ * accumulator holds this one's, from byte *at of it on. It may be the call itself. */
+uint32_t view_call_holder(const struct view *v, uint32_t call, uint32_t *at);
+
 struct job {
 	struct arena arena;
 	const char *name;

@@ -3,6 +3,7 @@
 // A plan for people. State sizes are the packed row's fixed parts, worked out from the same
 // facts that operators/window lays rows out by: what sketches, sets and texts hold grows with
 // the data and is named, not guessed.
+#include <stdlib.h>
 #include <string.h>
 
 #include "lang/duration.h"
@@ -126,29 +127,26 @@ static uint64_t window_tiles(const struct window *w)
 	return w->kind == WINDOW_TUMBLING ? 1 : (uint64_t)(w->size_ms / w->hop_ms) + 1;
 }
 
-static bool same_acc(const struct agg_call *a, const struct agg_call *b)
+/* Whether call i is the first of its window, or of any window of its ring, with its
+ * accumulator: calls share those (lang/job.h). holders: of each call. */
+static bool acc_first(const struct view *v, const uint32_t *holders, uint32_t i, bool of_window)
 {
-	return a->spec.agg == b->spec.agg && a->arg == b->arg && a->where == b->where &&
-	       a->spec.k == b->spec.k && a->spec.acc_bytes == b->spec.acc_bytes;
+	for (uint32_t k = 0; k < i; k++)
+		if (holders[k] == holders[i] &&
+		        (!of_window || v->calls[k].window == v->calls[i].window))
+			return false;
+	return true;
 }
 
-static bool in_ring(const struct view *v, const struct agg_call *c, int64_t hop_ms)
-{
-	const struct window *w = &v->windows[c->window];
-	return w->kind != WINDOW_LIFETIME && w->hop_ms == hop_ms;
-}
-
-/* Bytes of one tile of the ring with this hop: calls that say the same share an accumulator. */
-static uint64_t tile_bytes(const struct view *v, int64_t hop_ms)
+/* Bytes of one tile of the ring with this hop. */
+static uint64_t tile_bytes(const struct view *v, const uint32_t *holders, int64_t hop_ms)
 {
 	uint64_t bytes = TILE_BYTES;
 	for (uint32_t i = 0; i < v->ncalls; i++) {
-		bool first = in_ring(v, &v->calls[i], hop_ms);
-		for (uint32_t k = 0; first && k < i; k++)
-			first = !(in_ring(v, &v->calls[k], hop_ms) &&
-			          same_acc(&v->calls[k], &v->calls[i]));
-		if (first)
-			bytes += v->calls[i].spec.acc_bytes;
+		const struct window *w = &v->windows[v->calls[i].window];
+		if (w->kind != WINDOW_LIFETIME && w->hop_ms == hop_ms &&
+		        acc_first(v, holders, i, false))
+			bytes += v->calls[holders[i]].spec.acc_bytes;
 	}
 	return bytes;
 }
@@ -191,18 +189,23 @@ static void growing_print(const struct view *v, struct buf *out)
 static void state_print(const struct view *v, struct buf *out)
 {
 	uint64_t fixed = VIEW_ROW_BYTES, one = 0, full = 0;
+	uint32_t at, *holders = xcalloc(v->ncalls, sizeof *holders);
 	for (uint32_t i = 0; i < v->ncalls; i++)
-		fixed += v->calls[i].spec.acc_bytes;
+		holders[i] = view_call_holder(v, i, &at);
+	for (uint32_t i = 0; i < v->ncalls; i++)
+		if (acc_first(v, holders, i, true))
+			fixed += v->calls[holders[i]].spec.acc_bytes;
 	for (uint32_t i = 0; i < v->nwindows; i++) {
 		if (!hop_first(v, i))
 			continue;
-		uint64_t tile = tile_bytes(v, v->windows[i].hop_ms);
+		uint64_t tile = tile_bytes(v, holders, v->windows[i].hop_ms);
 		fixed += BLOB_BYTES;
 		one += tile;
 		full += tile * ring_tiles(v, v->windows[i].hop_ms);
 	}
 	buf_printf(out, "  state       %llu bytes per entity with one event, at most %llu",
 	        (unsigned long long)(fixed + one), (unsigned long long)(fixed + full));
+	free(holders);
 	growing_print(v, out);
 	buf_byte(out, '\n');
 }

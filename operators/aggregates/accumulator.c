@@ -83,6 +83,28 @@ double number_f64(const struct agg_spec *s, const struct value *v)
 	return 0;
 }
 
+void kernel_acc_add(
+        const struct agg_spec *s, struct heap *h, uint32_t off, const struct agg_event *ev)
+{
+	struct agg_input in = {.event_time = ev->event_time, .arrival = ev->arrival};
+	memcpy(&in.value, &ev->value.i64, sizeof in.value);
+	kernel_add(s->kernel, heap_at(h, off), &in);
+}
+
+void kernel_acc_merge(const struct agg_spec *s, struct heap *h, uint32_t dst, uint32_t src)
+{
+	kernel_merge(s->kernel, heap_at(h, dst), heap_at(h, src));
+}
+
+void kernel_acc_result(const struct agg_spec *s, const struct heap *h, uint32_t off,
+        struct value *out, struct agg_counts *n)
+{
+	union agg_word word = {0};
+	*out = (struct value){0};
+	out->null = !kernel_result(s->kernel, s, heap_at(h, off), &word, n);
+	memcpy(&out->i64, &word, sizeof word);
+}
+
 void result_f64(double v, struct value *out, struct agg_counts *n)
 {
 	*out = (struct value){.null = !isfinite(v), .f64 = v};

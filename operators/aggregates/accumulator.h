@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "data/aggregate.h"
+#include "data/aggregate_kernels.h"
 
 /* Starts a spec for an argument (NULL: none); keeps s->agg. Result null unless said otherwise,
  * of the argument's type. */
@@ -25,6 +25,13 @@ enum status spec_need_value(const char *name, const struct type *arg, struct err
 double number_f64(const struct agg_spec *s, const struct value *v);
 double pow10_f64(int exponent);    /* 0..38 */
 __int128 pow10_i128(int exponent); /* 0..38 */
+
+/* Of a spec with a kernel: what it does. */
+void kernel_acc_add(const struct agg_spec *s, struct heap *h, uint32_t off,
+        const struct agg_event *ev);
+void kernel_acc_merge(const struct agg_spec *s, struct heap *h, uint32_t dst, uint32_t src);
+void kernel_acc_result(const struct agg_spec *s, const struct heap *h, uint32_t off,
+        struct value *out, struct agg_counts *n);
 
 /* A double result: what is not finite is null and counted. */
 void result_f64(double v, struct value *out, struct agg_counts *n);

@@ -11,6 +11,7 @@ static enum status count_resolve(struct agg_spec *s, const struct type *arg,
 {
 	(void)consts, (void)nconsts, (void)a, (void)e;
 	spec_begin(s, arg, sizeof(int64_t));
+	s->kernel = AGG_COUNT;
 	s->result = (struct type){.kind = KIND_LONG};
 	s->result_nullable = false;
 	return ST_OK;
@@ -25,8 +26,8 @@ static void count_init(const struct agg_spec *s, void *acc)
 static void count_add(const struct agg_spec *s, struct heap *h, uint32_t off,
         const struct agg_event *ev, struct agg_counts *n)
 {
-	(void)s, (void)ev, (void)n;
-	++*(int64_t *)heap_at(h, off);
+	(void)n;
+	kernel_acc_add(s, h, off, ev);
 }
 
 static void count_retract(const struct agg_spec *s, struct heap *h, uint32_t off,
@@ -39,15 +40,15 @@ static void count_retract(const struct agg_spec *s, struct heap *h, uint32_t off
 static void count_merge(const struct agg_spec *s, struct heap *h, uint32_t dst, uint32_t src,
         struct agg_counts *n)
 {
-	(void)s, (void)n;
-	*(int64_t *)heap_at(h, dst) += *(const int64_t *)heap_at(h, src);
+	(void)n;
+	kernel_acc_merge(s, h, dst, src);
 }
 
 static void count_result(const struct agg_spec *s, const struct heap *h, uint32_t off,
         struct arena *a, struct value *out, struct agg_counts *n)
 {
-	(void)s, (void)a, (void)n;
-	*out = (struct value){.i64 = *(const int64_t *)heap_at(h, off)};
+	(void)a;
+	kernel_acc_result(s, h, off, out, n);
 }
 
 const struct aggregate aggregate_count = {

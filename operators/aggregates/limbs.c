@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define EXACT_F64 ((__int128)1 << 53)
+#include "data/aggregate_kernels.h"
 
 uint32_t limbs_for(const struct type *arg)
 {
@@ -66,8 +66,5 @@ double limbs_mean(const uint64_t *l, uint32_t n, int64_t count)
 	__int128 sum;
 	if (!limbs_i128(l, n, &sum))
 		return limbs_f64(l, n) / (double)count;
-	if (sum < EXACT_F64 && sum > -EXACT_F64)
-		return (double)(int64_t)sum / (double)count;
-	__int128 whole = sum / count;
-	return (double)whole + (double)(sum % count) / (double)count;
+	return whole_mean(sum, count);
 }

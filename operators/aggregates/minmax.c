@@ -11,20 +11,16 @@
 
 enum { MIN = -1, MAX = 1 };
 
-struct best_i64 {
-	int64_t value, has;
-};
-
 struct best_bytes {
 	struct blob text;
 	uint32_t has;
 };
 
 static enum status best_resolve(
-        const char *name, struct agg_spec *s, const struct type *arg, struct error *e)
+        const char *name, struct agg_spec *s, const struct type *arg, int sign, struct error *e)
 {
 	static const uint16_t bytes[] = {
-	        [FORM_I64] = sizeof(struct best_i64),
+	        [FORM_I64] = sizeof(struct acc_best_i64),
 	        [FORM_F64] = sizeof(double),
 	        [FORM_I128] = sizeof(__int128),
 	        [FORM_BYTES] = sizeof(struct best_bytes),
@@ -34,6 +30,10 @@ static enum status best_resolve(
 	spec_begin(s, arg, bytes[type_form(arg)]);
 	if (s->form == FORM_BYTES)
 		spec_blob(s, 0);
+	else if (s->form == FORM_F64)
+		s->kernel = sign == MIN ? AGG_MIN_F64 : AGG_MAX_F64;
+	else if (s->form == FORM_I64)
+		s->kernel = sign == MIN ? AGG_MIN_I64 : AGG_MAX_I64;
 	return ST_OK;
 }
 
@@ -46,7 +46,7 @@ static void best_init(const struct agg_spec *s, void *acc)
 		form_store(s->form, acc, &(struct value){.i128 = I128_NONE});
 }
 
-/* False: nothing yet. */
+/* Texts and wide decimals; false: nothing yet. */
 static bool best_get(
         const struct agg_spec *s, const struct heap *h, uint32_t off, struct value *out)
 {
@@ -55,50 +55,29 @@ static bool best_get(
 		*out = (struct value){.bytes = blob_view(h, off)};
 		return acc->has;
 	}
-	*out = (struct value){0};
-	memcpy(&out->i128, heap_at(h, off), form_bytes(s->form));
-	switch (s->form) {
-	case FORM_F64:
-		return !isnan(out->f64);
-	case FORM_I128:
-		return out->i128 != I128_NONE;
-	default:
-		return ((const struct best_i64 *)heap_at(h, off))->has;
-	}
+	*out = form_load(s->form, heap_at(h, off));
+	return out->i128 != I128_NONE;
 }
 
 /* Whether v takes the place of what is there. */
 static bool best_loses(const struct agg_spec *s, const struct heap *h, uint32_t off,
         const struct value *v, int sign)
 {
-	if (s->form == FORM_F64) { /* NaN, which is nothing yet, compares false both ways */
-		double have = *(const double *)heap_at(h, off);
-		return sign == MIN ? !(v->f64 >= have) : !(v->f64 <= have);
-	}
-	if (s->form == FORM_I64) {
-		const struct best_i64 *have = heap_at(h, off);
-		return !have->has ||
-		       (sign == MIN ? v->i64 < have->value : v->i64 > have->value);
-	}
 	struct value have;
 	return !best_get(s, h, off, &have) || form_cmp(s->form, v, &have) == sign;
-}
-
-static void best_put(
-        const struct agg_spec *s, struct heap *h, uint32_t off, const struct value *v)
-{
-	form_store(s->form, heap_at(h, off), v);
-	if (s->form == FORM_I64)
-		((struct best_i64 *)heap_at(h, off))->has = 1;
 }
 
 static void best_add(const struct agg_spec *s, struct heap *h, uint32_t off,
         const struct agg_event *ev, int sign)
 {
+	if (s->kernel) {
+		kernel_acc_add(s, h, off, ev);
+		return;
+	}
 	if (!best_loses(s, h, off, &ev->value, sign))
 		return;
 	if (s->form != FORM_BYTES) {
-		best_put(s, h, off, &ev->value);
+		form_store(s->form, heap_at(h, off), &ev->value);
 		return;
 	}
 	heap_blob_set(h, off, ev->value.bytes);
@@ -109,10 +88,14 @@ static void best_merge(
         const struct agg_spec *s, struct heap *h, uint32_t dst, uint32_t src, int sign)
 {
 	struct value v;
+	if (s->kernel) {
+		kernel_acc_merge(s, h, dst, src);
+		return;
+	}
 	if (!best_get(s, h, src, &v) || !best_loses(s, h, dst, &v, sign))
 		return;
 	if (s->form != FORM_BYTES) {
-		best_put(s, h, dst, &v);
+		form_store(s->form, heap_at(h, dst), &v);
 		return;
 	}
 	blob_copy(h, dst, src);
@@ -122,22 +105,25 @@ static void best_merge(
 static void best_result(const struct agg_spec *s, const struct heap *h, uint32_t off,
         struct arena *a, struct value *out, struct agg_counts *n)
 {
-	(void)a, (void)n;
-	out->null = !best_get(s, h, off, out);
+	(void)a;
+	if (s->kernel)
+		kernel_acc_result(s, h, off, out, n);
+	else
+		out->null = !best_get(s, h, off, out);
 }
 
 static enum status min_resolve(struct agg_spec *s, const struct type *arg,
         const struct agg_const *consts, uint32_t nconsts, struct arena *a, struct error *e)
 {
 	(void)consts, (void)nconsts, (void)a;
-	return best_resolve("min", s, arg, e);
+	return best_resolve("min", s, arg, MIN, e);
 }
 
 static enum status max_resolve(struct agg_spec *s, const struct type *arg,
         const struct agg_const *consts, uint32_t nconsts, struct arena *a, struct error *e)
 {
 	(void)consts, (void)nconsts, (void)a;
-	return best_resolve("max", s, arg, e);
+	return best_resolve("max", s, arg, MAX, e);
 }
 
 static void min_add(const struct agg_spec *s, struct heap *h, uint32_t off,

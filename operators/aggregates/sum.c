@@ -6,7 +6,6 @@
 
 #include "operators/aggregates/accumulator.h"
 #include "operators/aggregates/limbs.h"
-#include "operators/aggregates/neumaier.h"
 
 static enum status sum_resolve(struct agg_spec *s, const struct type *arg,
         const struct agg_const *consts, uint32_t nconsts, struct arena *a, struct error *e)
@@ -16,6 +15,8 @@ static enum status sum_resolve(struct agg_spec *s, const struct type *arg,
 		return ST_ERR;
 	bool real = type_form(arg) == FORM_F64;
 	spec_begin(s, arg, real ? sizeof(struct neumaier) : (uint16_t)(limbs_for(arg) * 8));
+	if (s->form != FORM_I128)
+		s->kernel = real ? AGG_SUM_F64 : AGG_SUM_I64;
 	if (type_is_integer(arg))
 		s->result = (struct type){.kind = KIND_LONG};
 	return ST_OK;
@@ -30,10 +31,10 @@ static void sum_add(const struct agg_spec *s, struct heap *h, uint32_t off,
         const struct agg_event *ev, struct agg_counts *n)
 {
 	(void)n;
-	if (s->form == FORM_F64)
-		neumaier_add(heap_at(h, off), ev->value.f64);
+	if (s->kernel)
+		kernel_acc_add(s, h, off, ev);
 	else
-		limbs_add(heap_at(h, off), s->acc_bytes / 8, limbs_value(s, &ev->value));
+		limbs_add(heap_at(h, off), s->acc_bytes / 8, ev->value.i128);
 }
 
 /* Exact for integers and decimals; of doubles as near as the sum itself. */
@@ -51,39 +52,23 @@ static void sum_merge(const struct agg_spec *s, struct heap *h, uint32_t dst, ui
         struct agg_counts *n)
 {
 	(void)n;
-	if (s->form == FORM_F64)
-		neumaier_merge(heap_at(h, dst), heap_at(h, src));
+	if (s->kernel)
+		kernel_acc_merge(s, h, dst, src);
 	else
 		limbs_add_limbs(heap_at(h, dst), s->acc_bytes / 8, heap_at(h, src));
-}
-
-static void result_real(const struct agg_spec *s, const struct neumaier *sum, struct value *out,
-        struct agg_counts *n)
-{
-	double v = neumaier_total(sum);
-	result_f64(s->result.kind == KIND_FLOAT ? (double)(float)v : v, out, n);
 }
 
 static void sum_result(const struct agg_spec *s, const struct heap *h, uint32_t off,
         struct arena *a, struct value *out, struct agg_counts *n)
 {
 	(void)a;
-	if (s->form == FORM_F64) {
-		result_real(s, heap_at(h, off), out, n);
+	if (s->kernel) {
+		kernel_acc_result(s, h, off, out, n);
 		return;
 	}
-	__int128 v;
-	bool fits = limbs_i128(heap_at(h, off), s->acc_bytes / 8, &v);
-	*out = (struct value){0};
-	if (s->form == FORM_I128) {
-		__int128 end = pow10_i128(s->result.precision);
-		fits = fits && v < end && v > -end;
-		out->i128 = v;
-	} else {
-		fits = fits && v >= INT64_MIN && v <= INT64_MAX;
-		out->i64 = (int64_t)v;
-	}
-	out->null = !fits;
+	__int128 v, end = pow10_i128(s->result.precision);
+	bool fits = limbs_i128(heap_at(h, off), s->acc_bytes / 8, &v) && v < end && v > -end;
+	*out = (struct value){.null = !fits, .i128 = v};
 	n->overflow += !fits;
 }
 

@@ -13,19 +13,23 @@
 
 #include "operators/aggregates/accumulator.h"
 
-struct spread {
-	int64_t count;
-	double mean, squares;
-	uint64_t origin[2]; /* a value of the form; only its bytes are there */
+/* A struct acc_spread of decimals. */
+struct spread_wide {
+	struct acc_spread spread; /* its origin is not used */
+	uint64_t rest;
 };
+
+#define ORIGIN ((uint32_t)offsetof(struct acc_spread, origin))
 
 static enum status spread_resolve(
         const char *name, struct agg_spec *s, const struct type *arg, struct error *e)
 {
 	if (spec_need_number(name, arg, e))
 		return ST_ERR;
-	uint32_t bytes = offsetof(struct spread, origin) + form_bytes(type_form(arg));
-	spec_begin(s, arg, (uint16_t)bytes);
+	bool wide = type_form(arg) == FORM_I128;
+	spec_begin(s, arg, wide ? sizeof(struct spread_wide) : sizeof(struct acc_spread));
+	if (!wide)
+		s->kernel = s->form == FORM_F64 ? AGG_SPREAD_F64 : AGG_SPREAD_I64;
 	s->result = (struct type){.kind = KIND_DOUBLE};
 	return ST_OK;
 }
@@ -35,7 +39,13 @@ static void spread_init(const struct agg_spec *s, void *acc)
 	memset(acc, 0, s->acc_bytes);
 }
 
-static double difference_decimal(const struct agg_spec *s, __int128 a, __int128 b)
+static __int128 origin_get(const struct heap *h, uint32_t off)
+{
+	return form_load(FORM_I128, heap_at(h, off + ORIGIN)).i128;
+}
+
+/* a - b of decimals as a double, rounded once. */
+static double difference(const struct agg_spec *s, __int128 a, __int128 b)
 {
 	__int128 d;
 	double scale = pow10_f64(s->arg_type.scale);
@@ -44,67 +54,38 @@ static double difference_decimal(const struct agg_spec *s, __int128 a, __int128 
 	return (double)d / scale;
 }
 
-/* a - b as a double, rounded once; both as form_store leaves them. */
-static double difference(const struct agg_spec *s, const void *a, const void *b)
-{
-	if (s->form == FORM_F64) {
-		double x, y;
-		memcpy(&x, a, sizeof x);
-		memcpy(&y, b, sizeof y);
-		return x - y;
-	}
-	if (s->form == FORM_I64) {
-		int64_t x, y, d;
-		memcpy(&x, a, sizeof x);
-		memcpy(&y, b, sizeof y);
-		if (__builtin_sub_overflow(x, y, &d))
-			return (double)((__int128)x - y);
-		return (double)d;
-	}
-	__int128 x, y;
-	memcpy(&x, a, sizeof x);
-	memcpy(&y, b, sizeof y);
-	return difference_decimal(s, x, y);
-}
-
 static void spread_add(const struct agg_spec *s, struct heap *h, uint32_t off,
         const struct agg_event *ev, struct agg_counts *n)
 {
 	(void)n;
-	struct spread *acc = heap_at(h, off);
-	if (acc->count++ == 0) {
-		form_store(s->form, acc->origin, &ev->value);
-		return;
-	}
-	double x = difference(s, &ev->value.i128, acc->origin);
-	double delta = x - acc->mean;
-	acc->mean += delta / (double)acc->count;
-	acc->squares += delta * (x - acc->mean);
+	struct acc_spread *acc = heap_at(h, off);
+	if (s->kernel)
+		kernel_acc_add(s, h, off, ev);
+	else if (acc->count++ == 0)
+		form_store(s->form, heap_at(h, off + ORIGIN), &ev->value);
+	else
+		acc_spread_step(acc, difference(s, ev->value.i128, origin_get(h, off)));
 }
 
 static void spread_merge(const struct agg_spec *s, struct heap *h, uint32_t dst, uint32_t src,
         struct agg_counts *n)
 {
 	(void)n;
-	struct spread *to = heap_at(h, dst);
-	const struct spread *from = heap_at(h, src);
-	if (from->count == 0)
-		return;
-	if (to->count == 0) {
-		memcpy(to, from, s->acc_bytes);
-		return;
-	}
-	double delta = (from->mean - to->mean) + difference(s, from->origin, to->origin);
-	double nt = (double)to->count, nf = (double)from->count;
-	to->squares += from->squares + delta * delta * (nt / (nt + nf)) * nf;
-	to->mean += delta * (nf / (nt + nf));
-	to->count += from->count;
+	struct acc_spread *to = heap_at(h, dst);
+	const struct acc_spread *from = heap_at(h, src);
+	if (s->kernel)
+		kernel_acc_merge(s, h, dst, src);
+	else if (from->count && to->count == 0)
+		memcpy(heap_at(h, dst), heap_at(h, src), s->acc_bytes);
+	else if (from->count)
+		acc_spread_join(
+		        to, from, difference(s, origin_get(h, src), origin_get(h, dst)));
 }
 
 static void spread_result(const struct heap *h, uint32_t off, int64_t below, bool root,
         struct value *out, struct agg_counts *n)
 {
-	const struct spread *acc = heap_at(h, off);
+	const struct acc_spread *acc = heap_at(h, off);
 	if (acc->count <= below) {
 		*out = (struct value){.null = true};
 		return;

@@ -4,89 +4,158 @@
 // Not here: how they change (row.c), which rows come out (window.c).
 #include "operators/window/layout.h"
 
-#include <stdio.h>
+#include <string.h>
 
-static bool same_acc(const struct agg_call *a, const struct agg_call *b)
+#define HANDLE_BYTES 16 /* of a ring: whole words, which pack best */
+
+static uint32_t feed_find(struct layout *l, const struct agg_call *c)
 {
-	return a->spec.agg == b->spec.agg && a->arg == b->arg && a->where == b->where &&
-	       a->spec.k == b->spec.k && a->spec.acc_bytes == b->spec.acc_bytes;
+	uint32_t i = 0;
+	while (i < l->nfeeds && (l->feeds[i].arg != c->arg || l->feeds[i].where != c->where))
+		i++;
+	if (i == l->nfeeds)
+		l->feeds[l->nfeeds++] = (struct feed){c->arg, c->where};
+	return i;
 }
 
-static struct ring *ring_find(struct layout *l, int64_t hop_ms)
+static void ring_start(struct ring *r, const struct view *v, int64_t hop_ms, struct arena *a)
 {
-	for (uint32_t i = 0; i < l->nrings; i++)
-		if (l->rings[i].hop_ms == hop_ms)
-			return &l->rings[i];
-	return NULL;
+	*r = (struct ring){.hop_ms = hop_ms,
+	        .tile_bytes = TILE_HEAD,
+	        .windows = arena_calloc(a, v->nwindows, sizeof *r->windows),
+	        .accs = arena_calloc(a, v->ncalls, sizeof *r->accs)};
+}
+
+/* The ring of a window, made in its place if it is not there. */
+static struct ring *ring_take(struct layout *l, const struct window *w, struct arena *a)
+{
+	uint32_t at = 0;
+	if (w->kind == WINDOW_LIFETIME)
+		return &l->lifetime;
+	while (at < l->nrings && l->rings[at].hop_ms > w->hop_ms)
+		at++;
+	if (at < l->nrings && l->rings[at].hop_ms == w->hop_ms)
+		return &l->rings[at];
+	memmove(&l->rings[at + 1], &l->rings[at], (l->nrings - at) * sizeof *l->rings);
+	l->nrings++;
+	ring_start(&l->rings[at], l->view, w->hop_ms, a);
+	return &l->rings[at];
 }
 
 static void rings_find(struct layout *l, struct arena *a)
 {
 	const struct view *v = l->view;
-	l->rings = arena_calloc(a, v->nwindows, sizeof *l->rings);
+	l->rings = arena_calloc(a, v->nwindows + 1, sizeof *l->rings);
+	ring_start(&l->lifetime, v, 0, a);
 	for (uint32_t w = 0; w < v->nwindows; w++) {
-		if (v->windows[w].kind == WINDOW_LIFETIME)
-			continue;
-		struct ring *r = ring_find(l, v->windows[w].hop_ms);
-		if (!r) {
-			r = &l->rings[l->nrings++];
-			r->hop_ms = v->windows[w].hop_ms;
-			r->windows = arena_calloc(a, v->nwindows, sizeof(uint32_t));
-			r->accs = arena_calloc(a, v->ncalls, sizeof *r->accs);
-			r->tile_bytes = TILE_HEAD;
-		}
-		((uint32_t *)r->windows)[r->nwindows++] = w;
+		struct ring *r = ring_take(l, &v->windows[w], a);
+		r->windows[r->nwindows++] = w;
 	}
 }
 
-static uint32_t ring_acc_place(struct layout *l, struct ring *r, uint32_t call)
+static struct acc *acc_find(const struct ring *r, uint32_t call)
 {
-	const struct agg_call *calls = l->view->calls;
 	for (uint32_t i = 0; i < r->naccs; i++)
-		if (same_acc(&calls[r->accs[i].call], &calls[call]))
-			return r->accs[i].off;
-	uint32_t off = r->tile_bytes;
-	r->accs[r->naccs++] = (struct ring_acc){call, off};
-	r->has_blobs |= calls[call].spec.nblobs != 0;
-	r->tile_bytes += calls[call].spec.acc_bytes;
-	return off;
+		if (r->accs[i].call == call)
+			return &r->accs[i];
+	return NULL;
 }
 
-static void calls_place(struct layout *l, struct arena *a)
+static uint32_t ring_window(const struct ring *r, uint32_t window)
+{
+	uint32_t i = 0;
+	while (r->windows[i] != window)
+		i++;
+	return i;
+}
+
+/* The accumulators of a ring: first those with kernels, then the others. */
+static void ring_accs(struct layout *l, struct ring *r, bool kernels, struct arena *a)
 {
 	const struct view *v = l->view;
-	l->running = arena_calloc(a, v->ncalls, sizeof *l->running);
-	l->call_ring = arena_calloc(a, v->ncalls, sizeof *l->call_ring);
-	l->call_tile = arena_calloc(a, v->ncalls, sizeof *l->call_tile);
-	l->window_calls = arena_calloc(a, v->nwindows, sizeof *l->window_calls);
-	l->nwindow_calls = arena_calloc(a, v->nwindows, sizeof *l->nwindow_calls);
-	for (uint32_t w = 0; w < v->nwindows; w++)
-		l->window_calls[w] = arena_calloc(a, v->ncalls, sizeof(uint32_t));
 	for (uint32_t c = 0; c < v->ncalls; c++) {
-		const struct window *w = &v->windows[v->calls[c].window];
-		struct ring *r = w->kind == WINDOW_LIFETIME ? NULL : ring_find(l, w->hop_ms);
-		l->call_ring[c] = r ? (int32_t)(r - l->rings) : -1;
-		l->call_tile[c] = r ? ring_acc_place(l, r, c) : 0;
-		l->running[c] = l->fixed_bytes;
-		l->fixed_bytes += v->calls[c].spec.acc_bytes;
-		uint32_t at = v->calls[c].window;
-		l->window_calls[at][l->nwindow_calls[at]++] = c;
+		uint32_t at, holder = view_call_holder(v, c, &at);
+		const struct agg_spec *s = &v->calls[holder].spec;
+		if ((s->kernel != AGG_NO_KERNEL) != kernels ||
+		        ring_take(l, &v->windows[v->calls[c].window], a) != r ||
+		        acc_find(r, holder))
+			continue;
+		r->accs[r->naccs++] = (struct acc){.spec = s,
+		        .kernel = s->kernel,
+		        .feed = feed_find(l, &v->calls[holder]),
+		        .call = holder,
+		        .tile = r->tile_bytes,
+		        .running = arena_calloc(a, r->nwindows, sizeof(uint32_t))};
+		r->nkernels += kernels;
+		r->tile_bytes += s->acc_bytes;
+		r->has_blobs |= s->nblobs != 0;
 	}
+}
+
+static void ring_place(struct layout *l, struct ring *r, struct arena *a)
+{
+	const struct view *v = l->view;
+	ring_accs(l, r, true, a);
+	ring_accs(l, r, false, a);
+	l->plain &= !r->has_blobs;
+	r->tile_new = arena_calloc(a, 1, r->tile_bytes);
+	for (uint32_t i = 0; i < r->naccs; i++)
+		r->accs[i].spec->agg->init(r->accs[i].spec, r->tile_new + r->accs[i].tile);
+	for (uint32_t c = 0; c < v->ncalls; c++) {
+		if (ring_take(l, &v->windows[v->calls[c].window], a) != r)
+			continue;
+		uint32_t at, holder = view_call_holder(v, c, &at);
+		struct acc *acc = acc_find(r, holder);
+		uint32_t *running = &acc->running[ring_window(r, v->calls[c].window)];
+		if (!*running) {
+			*running = l->fixed_bytes;
+			l->fixed_bytes += acc->spec->acc_bytes;
+		}
+		const struct agg_spec *s = &v->calls[c].spec;
+		l->calls[c] = (struct call_place){s,
+		        kernel_has_result(s->kernel) ? s->kernel : AGG_NO_KERNEL,
+		        *running + at};
+	}
+}
+
+static void ring_row_new(struct layout *l, const struct ring *r)
+{
+	for (uint32_t i = 0; i < r->naccs; i++)
+		for (uint32_t w = 0; w < r->nwindows; w++)
+			if (r->accs[i].running[w])
+				r->accs[i].spec->agg->init(
+				        r->accs[i].spec, l->row_new + r->accs[i].running[w]);
+	if (l->plain && r->hop_ms)
+		((struct blob *)(l->row_new + r->handle))->off = l->fixed_bytes;
+}
+
+static void row_new_make(struct layout *l, struct arena *a)
+{
+	l->row_new = arena_calloc(a, 1, l->fixed_bytes);
+	struct view_row *row = (struct view_row *)l->row_new;
+	row->head.format = ROW_FORMAT;
+	row->head.due = row->leaves = WINDOW_NEVER;
+	row->clock = row->known_at = INT64_MIN;
+	ring_row_new(l, &l->lifetime);
+	for (uint32_t i = 0; i < l->nrings; i++)
+		ring_row_new(l, &l->rings[i]);
 }
 
 void layout_init(struct layout *l, const struct view *v, int64_t lateness_ms, struct arena *a)
 {
-	*l = (struct layout){.view = v, .fixed_bytes = sizeof(struct view_row)};
+	*l = (struct layout){.view = v, .fixed_bytes = sizeof(struct view_row), .plain = true};
+	l->calls = arena_calloc(a, v->ncalls, sizeof *l->calls);
+	l->feeds = arena_calloc(a, v->ncalls, sizeof *l->feeds);
 	rings_find(l, a);
-	calls_place(l, a);
+	ring_place(l, &l->lifetime, a);
+	for (uint32_t i = 0; i < l->nrings; i++)
+		ring_place(l, &l->rings[i], a);
 	for (uint32_t i = 0; i < l->nrings; i++) {
 		l->rings[i].handle = l->fixed_bytes;
-		l->fixed_bytes += sizeof(struct blob);
+		l->fixed_bytes += HANDLE_BYTES;
 	}
-	l->fixed_bytes = (l->fixed_bytes + 7) & ~7u;
-	bool lifetime = false;
-	for (uint32_t w = 0; w < v->nwindows; w++)
-		lifetime |= v->windows[w].kind == WINDOW_LIFETIME;
+	row_new_make(l, a);
+	bool lifetime = l->lifetime.nwindows;
 	l->keep_ms = lateness_ms + (lifetime ? v->forget_ms : 0);
 	l->keeps_for_ever = lifetime && !v->forget_ms;
 }

@@ -4,17 +4,22 @@
  * aggregates of the view lie side by side in one row, so one lookup serves them all.
  *
  *   head      due, next leaving instant, clock, known_at, arrivals
- *   running   one accumulator per aggregate call: its value at the entity's clock
- *   rings     per distinct tile width one blob: tiles in ascending order, each a tile number and
- *             one accumulator per distinct (aggregate, argument, condition) of that ring
+ *   running   per window its accumulators: their values at the entity's clock
+ *   handles   per ring a struct blob
+ *   rings     per distinct tile width: tiles in ascending order, each a tile number and the ring's
+ *             accumulators; wide tiles first, so that those that come and go most lie last
+ *   blobs     of accumulators that have some
  *
  * A running value is merged forward event by event, and recomputed from the tiles when one leaves
- * its window; it is never subtracted from. Windows of one tile width share a ring and its tiles.
+ * its window; it is never subtracted from. Windows of one tile width share a ring and its tiles,
+ * aggregate calls share accumulators (view_call_holder). A row without blobs but for its rings is
+ * plain: its rings are kept side by side, without slack or garbage, and never need packing.
  */
 #ifndef WEIR_OPERATORS_WINDOW_LAYOUT_H
 #define WEIR_OPERATORS_WINDOW_LAYOUT_H
 
 #include "base/arena.h"
+#include "data/aggregate_kernels.h"
 #include "lang/job.h"
 #include "state/table.h"
 
@@ -26,32 +31,51 @@ struct view_row {
 	uint64_t arrivals;
 };
 
-struct ring_acc {
-	uint32_t call; /* one of the calls that share it */
-	uint32_t off;  /* inside the tile */
+/* What is taken from an event for one argument and condition. */
+struct feed {
+	int arg, where; /* as of struct agg_call */
+};
+
+/* An accumulator of a ring's tiles, and of its windows. */
+struct acc {
+	const struct agg_spec *spec;
+	enum agg_kernel kernel;
+	uint32_t feed;
+	uint32_t call;     /* whose it is */
+	uint32_t tile;     /* offset in a tile */
+	uint32_t *running; /* per window of the ring: offset in the row; 0: has no use for it */
 };
 
 struct ring {
-	int64_t hop_ms;
-	uint32_t handle; /* offset of the row's struct blob for it */
+	int64_t hop_ms;      /* 0: lifetime, without tiles */
+	uint32_t handle;     /* offset of the row's struct blob for it */
 	uint32_t tile_bytes;
-	const uint32_t *windows;
+	uint8_t *tile_new;   /* an empty tile */
+	uint32_t *windows;
 	uint32_t nwindows;
-	struct ring_acc *accs;
-	uint32_t naccs;
-	bool has_blobs; /* some accumulator of a tile does */
+	struct acc *accs;    /* those with kernels first */
+	uint32_t naccs, nkernels;
+	bool has_blobs;      /* some accumulator of a tile does */
+};
+
+/* Where a call's result is read. */
+struct call_place {
+	const struct agg_spec *spec;
+	enum agg_kernel kernel; /* AGG_NO_KERNEL: by the contract's function */
+	uint32_t off;           /* in the row */
 };
 
 struct layout {
 	const struct view *view;
-	uint32_t fixed_bytes;
-	uint32_t *running;    /* per call: offset in the row */
-	int32_t *call_ring;   /* per call: its ring; -1: lifetime */
-	uint32_t *call_tile;  /* per call: offset of its accumulator in a tile */
-	uint32_t **window_calls;
-	uint32_t *nwindow_calls;
-	struct ring *rings;
+	uint32_t fixed_bytes;     /* head, running, handles */
+	uint8_t *row_new;         /* those of an entity without events */
+	struct call_place *calls; /* per call */
+	struct feed *feeds;
+	uint32_t nfeeds;
+	struct ring *rings;       /* by tile width, descending */
 	uint32_t nrings;
+	struct ring lifetime;
+	bool plain;           /* no blobs but the rings */
 	bool keeps_for_ever;  /* lifetime features and no forget */
 	struct heap *scratch; /* row_pack's, the owner's; its base is kept */
 	int64_t keep_ms;      /* entity is dropped when stream time > clock + keep_ms */
@@ -60,32 +84,51 @@ struct layout {
 /* The tile number comes first in a tile. */
 #define TILE_HEAD sizeof(int64_t)
 
+/* What a batch brings for a feed, by row. */
+struct feed_rows {
+	const uint8_t *takes;      /* the condition holds and the value is there; NULL: always */
+	const struct column *col;  /* NULL: takes no value */
+};
+
 struct row_event {
 	int64_t event_time;
-	const struct agg_event *calls; /* per call */
-	const uint8_t *takes;          /* per call: its condition holds and its value is there */
+	const struct feed_rows *feeds; /* per feed */
+	uint32_t i;                    /* row of the batch */
 };
 
 void layout_init(struct layout *l, const struct view *v, int64_t lateness_ms, struct arena *a);
 
 /* A new entity's row in an empty heap. */
 void row_init(const struct layout *l, struct heap *h);
-/* Moves the entity's clock to t, if that is later: tiles leave, running values are recomputed. */
-void row_advance(const struct layout *l, struct heap *h, int64_t t, struct agg_counts *n);
-/* Advances to the event's time and takes the event in. */
+/* Moves the entity's clock to t, if that is later: tiles leave, running values are recomputed.
+ * True: some did, and row_schedule is to be called. */
+bool row_advance(const struct layout *l, struct heap *h, int64_t t, struct agg_counts *n);
+/* Advances to the event's time, takes the event in, keeps head.due and leaves right. */
 void row_add(const struct layout *l, struct heap *h, const struct row_event *ev,
 	struct agg_counts *n);
-/* Sets head.due and leaves after changes. */
+/* Sets head.due and leaves after row_advance. */
 void row_schedule(const struct layout *l, struct heap *h);
-/* The value of a call at the entity's clock. */
-void row_result(const struct layout *l, const struct heap *h, uint32_t call, struct arena *a,
-	struct value *out, struct agg_counts *n);
+/* When the entity is to be forgotten, if no event comes. head.due may be earlier, so that not
+ * every event has to move it; it is never later. */
+int64_t row_end(const struct layout *l, const struct heap *h);
 /* No garbage, no slack: the same bytes for the same state. */
 void row_pack(const struct layout *l, struct heap *h);
+
+/* The event into the tile at offset tile in h (0: none) and the windows [from, to) of the ring. */
+void accs_add(const struct ring *r, struct heap *h, uint32_t tile, uint32_t from, uint32_t to,
+	const struct row_event *ev, struct agg_counts *n);
+/* A window's running values anew, from the ring's tiles from offset first on. */
+void accs_merge(const struct layout *l, const struct ring *r, struct heap *h, uint32_t window,
+	uint32_t first, struct agg_counts *n);
 
 static inline struct view_row *row_of(const struct heap *h)
 {
 	return (struct view_row *)h->base;
+}
+
+static inline struct blob *ring_blob(const struct ring *r, const struct heap *h)
+{
+	return (struct blob *)(h->base + r->handle);
 }
 
 #endif

@@ -40,18 +40,31 @@ void rows_release(struct rows *r)
 	buf_release(&r->value);
 }
 
+static void result_set(struct rows *r, const struct call_place *p, struct column *col, uint32_t at,
+	const struct heap *h, struct arena *a)
+{
+	struct value val = {0};
+	p->spec->agg->result(p->spec, h, p->off, a, &val, &r->counts->agg);
+	/* The heap may move or change before the row is encoded. */
+	if (!val.null && p->spec->result.kind != KIND_NULL &&
+		type_form(&p->spec->result) == FORM_BYTES)
+		val.bytes = arena_slice(a, val.bytes);
+	column_set(col, at, &val);
+}
+
 static void results_set(struct rows *r, struct column *cols, uint32_t at, const struct heap *h,
 	struct arena *a)
 {
-	const struct view *v = r->layout->view;
-	for (uint32_t c = 0; c < v->ncalls; c++) {
-		struct value val = {0};
-		row_result(r->layout, h, c, a, &val, &r->counts->agg);
-		/* The heap may move or change before the row is encoded. */
-		if (!val.null && v->calls[c].spec.result.kind != KIND_NULL &&
-			type_form(&v->calls[c].spec.result) == FORM_BYTES)
-			val.bytes = arena_slice(a, val.bytes);
-		column_set(&cols[c], at, &val);
+	for (uint32_t c = 0; c < r->layout->view->ncalls; c++) {
+		const struct call_place *p = &r->layout->calls[c];
+		union agg_word word = {0};
+		if (!p->kernel) {
+			result_set(r, p, &cols[c], at, h, a);
+			continue;
+		}
+		cols[c].null[at] = !kernel_result(
+			p->kernel, p->spec, h->base + p->off, &word, &r->counts->agg);
+		memcpy(&cols[c].i64[at], &word, sizeof word);
 	}
 }
 

@@ -23,8 +23,6 @@ struct op {
 	struct op_counts counts, committed;
 	struct arena arena; /* layout */
 	struct heap scratch; /* of packing */
-	struct agg_event *events; /* per call, reused for each record */
-	uint8_t *takes;
 };
 
 static enum status window_open(const struct op_conf *conf, struct op **out, struct error *e)
@@ -38,8 +36,6 @@ static enum status window_open(const struct op_conf *conf, struct op **out, stru
 	layout_init(&op->layout, op->view,
 		conf->plan->job->sources[op->view->source].lateness_ms, &op->arena);
 	op->layout.scratch = &op->scratch;
-	op->events = arena_calloc(&op->arena, op->view->ncalls, sizeof *op->events);
-	op->takes = arena_calloc(&op->arena, op->view->ncalls, 1);
 	rows_init(&op->rows, &op->conf, &op->layout, &op->counts);
 	*out = op;
 	return ST_OK;
@@ -93,8 +89,14 @@ static enum status fire(struct op *op, struct entry *en, struct error *e)
 	struct heap *h = entry_write(op->conf.table, en);
 	int64_t instant = row_of(h)->leaves;
 	if (!op->view->expiry || instant == WINDOW_NEVER) {
-		entry_drop(op->conf.table, en);
-		op->counts.forgotten++;
+		int64_t end = row_end(&op->layout, h);
+		if (end <= row_of(h)->head.due) {
+			entry_drop(op->conf.table, en);
+			op->counts.forgotten++;
+			return ST_OK;
+		}
+		row_of(h)->head.due = end; /* events came since it was set */
+		entry_due_changed(op->conf.table, en);
 		return ST_OK;
 	}
 	row_advance(&op->layout, h, instant, &op->counts.agg);
@@ -132,6 +134,7 @@ struct work {
 	const struct batch *b;
 	const int64_t *stream_time;
 	struct column *in;       /* outputs of the view's input program */
+	struct feed_rows *feeds; /* per feed of the layout */
 	struct slice *entities;  /* per taken row */
 	uint64_t *hashes;
 	struct entry **entries;
@@ -161,8 +164,8 @@ static void column_clean(struct op *op, struct column *col, uint32_t n, struct a
 
 static void arguments_clean(struct op *op, struct work *w, struct arena *a)
 {
-	for (uint32_t c = 0; c < op->view->ncalls; c++) {
-		int arg = op->view->calls[c].arg;
+	for (uint32_t i = 0; i < op->layout.nfeeds; i++) {
+		int arg = op->layout.feeds[i].arg;
 		if (arg >= 0 && type_form(w->in[arg].type) == FORM_F64)
 			column_clean(op, &w->in[arg], w->b->n, a);
 	}
@@ -207,20 +210,28 @@ static void rows_take(struct op *op, struct work *w, struct arena *a)
 	buf_release(&name);
 }
 
-static void event_fill(struct op *op, const struct work *w, uint32_t i, uint64_t arrival)
+/* Which rows a feed takes; NULL: all. */
+static const uint8_t *feed_takes(const struct work *w, const struct feed *f, struct arena *a)
 {
-	for (uint32_t c = 0; c < op->view->ncalls; c++) {
-		const struct agg_call *call = &op->view->calls[c];
-		op->takes[c] = call->where < 0 || truth(&w->in[call->where], i);
-		if (!op->takes[c])
-			continue;
-		struct agg_event *ev = &op->events[c];
-		ev->event_time = w->b->event_time[i];
-		ev->arrival = arrival;
-		if (call->arg < 0)
-			continue;
-		ev->value = column_get(&w->in[call->arg], i);
-		op->takes[c] = !ev->value.null;
+	const struct column *arg = f->arg >= 0 ? &w->in[f->arg] : NULL;
+	const struct column *where = f->where >= 0 ? &w->in[f->where] : NULL;
+	bool nulls = arg && memchr(arg->null, 1, w->b->n);
+	if (!nulls && !where)
+		return NULL;
+	uint8_t *takes = arena_alloc(a, w->b->n);
+	for (uint32_t i = 0; i < w->b->n; i++)
+		takes[i] = !(nulls && arg->null[i]) && (!where || truth(where, i));
+	return takes;
+}
+
+static void feeds_fill(struct op *op, struct work *w, struct arena *a)
+{
+	const struct layout *l = &op->layout;
+	w->feeds = arena_calloc(a, l->nfeeds, sizeof *w->feeds);
+	for (uint32_t i = 0; i < l->nfeeds; i++) {
+		int arg = l->feeds[i].arg;
+		w->feeds[i].col = arg >= 0 ? &w->in[arg] : NULL;
+		w->feeds[i].takes = feed_takes(w, &l->feeds[i], a);
 	}
 }
 
@@ -237,8 +248,7 @@ static enum status take(struct op *op, const struct work *w, uint32_t k, struct 
 					     op->conf.partition))
 			op->counts.misplaced++;
 	}
-	event_fill(op, w, i, row_of(h)->arrivals);
-	struct row_event ev = {w->b->event_time[i], op->events, op->takes};
+	struct row_event ev = {w->b->event_time[i], w->feeds, i};
 	row_add(&op->layout, h, &ev, &op->counts.agg);
 	known_at_raise(h, w->b->known_at[i]);
 	entry_due_changed(op->conf.table, en);
@@ -256,6 +266,7 @@ static enum status window_batch(struct op *op, const struct batch *b, const int6
 		program_run(op->view->input, b->cols, b->n, w.in, a, &op->counts.program);
 		arguments_clean(op, &w, a);
 	}
+	feeds_fill(op, &w, a);
 	rows_take(op, &w, a);
 	if (table_resolve(op->conf.table, op->conf.space, w.entities, w.hashes, w.n, w.entries,
 		    a, e))

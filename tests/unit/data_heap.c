@@ -122,6 +122,36 @@ START_TEST(test_odd_length)
 }
 END_TEST
 
+/* Bytes put in and taken out in the middle, against a plain copy. */
+START_TEST(test_open_close)
+{
+	struct heap h;
+	uint8_t want[4096];
+	uint32_t len = 64;
+	heap_start(&h, len);
+	memset(want, 0, len);
+	for (int i = 0; i < STEPS; i++) {
+		uint32_t at = 8 * rnd(len / 8 + 1), bytes = 8 * (1 + rnd(4));
+		if (i % 3)
+			tighten(&h);
+		if (len + bytes <= sizeof want && rnd(2)) {
+			heap_open(&h, at, bytes);
+			memset(h.base + at, i & 0xff, bytes);
+			memmove(want + at + bytes, want + at, len - at);
+			memset(want + at, i & 0xff, bytes);
+			len += bytes;
+		} else if (at + bytes <= len && len > 64) {
+			heap_close(&h, at, bytes);
+			memmove(want + at, want + at + bytes, len - at - bytes);
+			len -= bytes;
+		}
+		ck_assert_uint_eq(h.len, len);
+		ck_assert_mem_eq(h.base, want, len);
+	}
+	free(h.base);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("data_heap");
@@ -129,6 +159,7 @@ int main(void)
 	tcase_add_test(t, test_against_copies);
 	tcase_add_test(t, test_growth);
 	tcase_add_test(t, test_odd_length);
+	tcase_add_test(t, test_open_close);
 	suite_add_tcase(s, t);
 	SRunner *runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

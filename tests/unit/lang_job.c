@@ -185,6 +185,43 @@ START_TEST(test_sharing)
 }
 END_TEST
 
+/* What lies in what: a sum and a count of x in avg(x), in the same ring and condition. */
+START_TEST(test_holders)
+{
+	struct job *j = view_job("    features:\n"
+	                         "      a: sum(x) over 1h\n"
+	                         "      b: count(x) over 1h\n"
+	                         "      c: avg(x) over 2h\n"
+	                         "      d: count() over 1h\n"
+	                         "      e: sum(x) over 24h\n"
+	                         "      f: sum(x) over 1h where b\n"
+	                         "      g: quantile(x, 0.5) over 1h\n"
+	                         "      h: median(x) over 1h\n"
+	                         "      i: stddev(i)\n"
+	                         "      j: var_pop(i)\n"
+	                         "      k: top(i, 2)\n"
+	                         "      l: top(i, 3)\n"
+	                         "      m: avg(i)\n"
+	                         "      n: sum(i)\n"
+	                         "      o: min(x)\n"
+	                         "      p: max(x)\n"
+	                         "      q: sum(i) over tumbling 1h\n");
+	static const struct {
+		uint32_t holder, at;
+	} want[] = {{2, 8}, {2, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}, {6, 0}, {8, 0},
+	        {8, 0}, {10, 0}, {11, 0}, {12, 0}, {12, 8}, {14, 0}, {15, 0}, {16, 0}};
+	const struct view *v = &j->views[0];
+	ck_assert_uint_eq(v->ncalls, sizeof want / sizeof *want);
+	for (uint32_t i = 0; i < v->ncalls; i++) {
+		uint32_t at = 99, holder = view_call_holder(v, i, &at);
+		ck_assert_msg(holder == want[i].holder && at == want[i].at,
+		        "%s: in %u at %u, not in %u at %u", v->calls[i].text, holder, at,
+		        want[i].holder, want[i].at);
+	}
+	job_free(j);
+}
+END_TEST
+
 START_TEST(test_used)
 {
 	struct job *j = view_job("    features:\n      a: sum(x) over 7d where p.year > 2000\n"
@@ -356,6 +393,7 @@ int main(void)
 	tcase_add_test(t, test_defaults);
 	tcase_add_test(t, test_keys);
 	tcase_add_test(t, test_sharing);
+	tcase_add_test(t, test_holders);
 	tcase_add_test(t, test_used);
 	tcase_add_test(t, test_row_program);
 	tcase_add_loop_test(t, test_same_plan, 0, COUNT(sames));

@@ -4,8 +4,8 @@
  * which tiles are merged then shows at most in the last digit or so. What it does not do: come
  * back from an infinity; a window that overflowed is null until the tile that did it leaves.
  */
-#ifndef WEIR_OPERATORS_AGGREGATES_NEUMAIER_H
-#define WEIR_OPERATORS_AGGREGATES_NEUMAIER_H
+#ifndef WEIR_DATA_NEUMAIER_H
+#define WEIR_DATA_NEUMAIER_H
 
 #include <math.h>
 
