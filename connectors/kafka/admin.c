@@ -312,43 +312,77 @@ enum status admin_group_offsets(struct log_broker *b, const char *group,
 	return st;
 }
 
-static enum status members_found(struct log_broker *b, const char *group,
-        rd_kafka_event_t *answer, char (*out)[256], uint32_t *n, struct error *e)
+/* ST_END: there is no such group. */
+static enum status group_found(struct log_broker *b, const char *group, rd_kafka_event_t *answer,
+        const rd_kafka_ConsumerGroupDescription_t **out, struct error *e)
 {
 	size_t groups;
-	uint32_t room = *n;
-	*n = 0;
 	const rd_kafka_ConsumerGroupDescription_t **g =
 	        rd_kafka_DescribeConsumerGroups_result_groups(
 	                rd_kafka_event_DescribeConsumerGroups_result(answer), &groups);
 	if (groups == 0)
-		return ST_OK;
+		return ST_END;
 	const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(g[0]);
 	rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : 0;
 	if (err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-		return ST_OK;
+		return ST_END;
 	if (err) /* librdkafka's own text may be empty here */
 		return client_error(&b->admin, e, err, NULL, "group %s", group);
-	size_t members = rd_kafka_ConsumerGroupDescription_member_count(g[0]);
-	for (size_t i = 0; i < members && *n < room; i++) {
-		const rd_kafka_MemberDescription_t *m =
-		        rd_kafka_ConsumerGroupDescription_member(g[0], i);
-		snprintf(out[(*n)++], 256, "%s", rd_kafka_MemberDescription_client_id(m));
-	}
+	*out = g[0];
 	return ST_OK;
+}
+
+/* Asks what the group is like; the caller releases a, whatever came of it. */
+static enum status group_ask(struct log_broker *b, const char *group, struct ask *a,
+        const rd_kafka_ConsumerGroupDescription_t **out, struct error *e)
+{
+	char what[300];
+	ask_init(a, b, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, KAFKA_ASK_MS);
+	rd_kafka_DescribeConsumerGroups(b->admin.rk, &group, 1, a->options, a->queue);
+	snprintf(what, sizeof what, "asking for the members of group %s", group);
+	enum status st = ask_wait(a, b, what, e);
+	return st ? st : group_found(b, group, a->answer, out, e);
 }
 
 static enum status members_ask(
         struct log_broker *b, const char *group, char (*out)[256], uint32_t *n, struct error *e)
 {
 	struct ask a;
-	char what[300];
-	ask_init(&a, b, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, KAFKA_ASK_MS);
-	rd_kafka_DescribeConsumerGroups(b->admin.rk, &group, 1, a.options, a.queue);
-	snprintf(what, sizeof what, "asking for the members of group %s", group);
-	enum status st = ask_wait(&a, b, what, e);
-	if (st == ST_OK)
-		st = members_found(b, group, a.answer, out, n, e);
+	uint32_t room = *n;
+	const rd_kafka_ConsumerGroupDescription_t *g;
+	enum status st = group_ask(b, group, &a, &g, e);
+	size_t members = st ? 0 : rd_kafka_ConsumerGroupDescription_member_count(g);
+	*n = 0;
+	for (size_t i = 0; i < members && *n < room; i++) {
+		const rd_kafka_MemberDescription_t *m =
+		        rd_kafka_ConsumerGroupDescription_member(g, i);
+		snprintf(out[(*n)++], 256, "%s", rd_kafka_MemberDescription_client_id(m));
+	}
+	ask_release(&a);
+	return st < 0 ? st : ST_OK;
+}
+
+static void owned_add(const rd_kafka_MemberDescription_t *m, rd_kafka_topic_partition_list_t *out)
+{
+	const rd_kafka_MemberAssignment_t *as = rd_kafka_MemberDescription_assignment(m);
+	const rd_kafka_topic_partition_list_t *list =
+	        as ? rd_kafka_MemberAssignment_partitions(as) : NULL;
+	for (int i = 0; list && i < list->cnt; i++)
+		rd_kafka_topic_partition_list_add(
+		        out, list->elems[i].topic, list->elems[i].partition);
+}
+
+enum status admin_group_owned(struct log_broker *b, const char *group,
+        rd_kafka_topic_partition_list_t *out, struct error *e)
+{
+	struct ask a;
+	const rd_kafka_ConsumerGroupDescription_t *g;
+	enum status st = group_ask(b, group, &a, &g, e);
+	if (!st && rd_kafka_ConsumerGroupDescription_state(g) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+		st = ST_END;
+	size_t members = st ? 0 : rd_kafka_ConsumerGroupDescription_member_count(g);
+	for (size_t i = 0; i < members; i++)
+		owned_add(rd_kafka_ConsumerGroupDescription_member(g, i), out);
 	ask_release(&a);
 	return st;
 }

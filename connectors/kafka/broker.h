@@ -29,5 +29,8 @@ enum status admin_group_offsets(struct log_broker *b, const char *group,
         const char *const *names, struct log_position *pos, uint32_t n, struct error *e);
 enum status admin_group_members(struct log_broker *b, const char *group, char (*out)[256],
         uint32_t *n, struct error *e);
+/* Adds what the group's members own. ST_END: it is rebalancing, or there is none. */
+enum status admin_group_owned(struct log_broker *b, const char *group,
+        rd_kafka_topic_partition_list_t *out, struct error *e);
 
 #endif

@@ -93,6 +93,8 @@ static void on_assign(struct log_session *s, const struct log_position *pos, uin
 {
 	for (uint32_t i = 0; i < n; i++)
 		session_part(s, pos[i].topic, pos[i].partition)->owned = true;
+	if (s->orphans == ORPHANS_WAIT)
+		s->orphans = s->instance_id ? ORPHANS_LOOK : ORPHANS_SEEN;
 	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
 	check_assign(s, rd_kafka_incremental_assign(rk(s), none), "assigning");
 	rd_kafka_topic_partition_list_destroy(none);
@@ -319,6 +321,8 @@ enum status consume_poll(struct log_session *s, int timeout_ms, struct log_recor
         uint32_t max, uint32_t *n, struct error *e)
 {
 	s->polls++;
+	if (s->orphans == ORPHANS_LOOK)
+		orphans_look(s);
 	fetched_begin(&s->batch, out, max);
 	unsigned long long before = atomic_load(&s->rebalances);
 	rd_kafka_queue_poll_callback(s->queue, timeout_ms);
@@ -384,8 +388,8 @@ enum status consume_open(struct log_session *s, const char *const *subscribe, st
 		session_topic_number(s, subscribe[i]);
 		rd_kafka_topic_partition_list_add(list, subscribe[i], RD_KAFKA_PARTITION_UA);
 	}
+	s->subscription = list;
 	rd_kafka_resp_err_t err = list->cnt ? rd_kafka_subscribe(rk(s), list) : 0;
-	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
 		return client_error(&s->consumer, e, err, NULL, "subscribing");
 	return ST_OK;
@@ -423,6 +427,8 @@ void consume_close(struct log_session *s)
 	for (uint32_t t = 0; t < s->ntopics; t++)
 		if (s->topics[t]->consumed)
 			rd_kafka_topic_destroy(s->topics[t]->consumed);
+	if (s->subscription)
+		rd_kafka_topic_partition_list_destroy(s->subscription);
 	client_close(&s->consumer);
 }
 

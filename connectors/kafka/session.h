@@ -55,6 +55,10 @@ struct log_session {
 
 	/* consume.c */
 	rd_kafka_queue_t *queue;
+	rd_kafka_topic_partition_list_t *subscription;
+	enum { ORPHANS_WAIT, ORPHANS_LOOK, ORPHANS_SEEN } orphans;
+	int64_t orphans_next_ns;
+	uint32_t orphans_looks;
 	struct fetched batch;
 	const struct topic *last; /* of the message before */
 	uint64_t polls;           /* the present poll's number */
@@ -88,6 +92,9 @@ uint32_t session_topic_number(struct log_session *s, const char *name);
 
 enum status consume_open(struct log_session *s, const char *const *subscribe, struct error *e);
 void consume_close(struct log_session *s);
+/* orphans.c */
+void orphans_look(struct log_session *s);
+
 enum status consume_poll(struct log_session *s, int timeout_ms, struct log_record *out,
         uint32_t max, uint32_t *n, struct error *e);
 enum status consume_fetch(struct log_session *s, struct log_position at, struct error *e);

@@ -47,9 +47,9 @@ class Node:
             self.args += ["--redis", servers.redis]
         self.process = None
 
-    def start(self):
+    def start(self, **env):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.args, env=clean_env(), stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(self.args, env=clean_env() | env, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         return self
 

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults other than a plain kill, each with its expected outcome. Every one ends with the full check: rows,
+their order, Redis, no version that falls, and no full restore but those called for."""
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import proxy
+from kafka_topics import Kafka
+from nodes import DONE, USAGE
+from until import until
+from world import SESSION_MS, World
+
+SESSION = SESSION_MS / 1000
+
+
+def signal_to(node, number):
+    node.process.send_signal(number)
+
+
+def stopped(node):
+    with open(f"/proc/{node.process.pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def started(box, seed, label, *nodes, **more):
+    """A world at work."""
+    w = World(seed, box=box, label=label)
+    for name in nodes or ("a",):
+        w.node(name, **more)
+    w.stream.go()
+    w.await_work()
+    return w
+
+
+def finish(w):
+    """All of it, then clean stops."""
+    w.stream.pause()
+    w.check()
+    for n in w.nodes.values():
+        if n.process.poll() is None:
+            assert n.stop() == DONE, n.log()[-2000:]
+    return w
+
+
+# -- members --
+
+def fault_static_member_killed_while_it_gives_up(box, seed):
+    """Partitions that it gave up are nobody's when it comes back: it must see that."""
+    w = started(box, seed, "orphans", "a")
+    w.nodes["a"].kill()
+    a = w.node("a", WEIR_FAILPOINT="rebalance.revoked:kill")
+    w.await_work()
+    w.node("b")
+    a.process.wait(30)
+    w.node("a")
+    finish(w)
+    assert "nobody owns" in w.logs(), "the fault did not happen"
+    return w
+
+
+def frozen(box, seed, label, static, point=None):
+    w = World(seed, box=box, label=label)
+    env = {"WEIR_FAILPOINT": f"{point}:stop:40"} if point else {}
+    a = w.node("a", static=static, **env)
+    w.stream.go()
+    w.await_topics()
+    if point:
+        until(lambda: stopped(a), 60, w.say_nodes)
+    else:
+        w.await_work()
+        signal_to(a, signal.SIGSTOP)
+    w.node("b", static=static)
+    time.sleep(2 * SESSION)
+    w.await_work()  # the other one has taken over
+    signal_to(a, signal.SIGCONT)
+    w.await_work()
+    return finish(w)
+
+
+def fault_frozen_for_two_sessions(box, seed):
+    return frozen(box, seed, "frozen", static=False)
+
+
+def fault_frozen_static_member(box, seed):
+    return frozen(box, seed, "frozen-static", static=True)
+
+
+def fault_frozen_before_its_offsets(box, seed):
+    """Its rows are written, not its offsets: the generation refuses them."""
+    return frozen(box, seed, "frozen-offsets", False, "epoch.offsets")
+
+
+def fault_frozen_before_its_commit(box, seed):
+    """Its offsets are pending: the new owner waits until the broker has ended its transaction."""
+    return frozen(box, seed, "frozen-commit", False, "epoch.commit")
+
+
+def fault_frozen_after_its_commit(box, seed):
+    """What it committed is taken over before it knows itself."""
+    return frozen(box, seed, "frozen-committed", False, "epoch.committed")
+
+
+def fault_rebalance_storm(box, seed):
+    w = started(box, seed, "storm", "a", "b", static=False)
+    for i in range(8):
+        c = w.node("c", static=False)
+        time.sleep(w.rng.random() * 2)
+        if i % 2:
+            c.kill()
+        else:
+            assert c.stop() in (DONE, -signal.SIGTERM), c.log()[-2000:]  # before it listened to it, the latter
+    del w.nodes["c"]
+    return finish(w)
+
+
+def fault_group_offsets_are_gone(box, seed):
+    """The marker has them."""
+    w = started(box, seed, "offsets")
+    assert w.nodes["a"].stop() == DONE
+    w.stream.pause()
+    box_kafka = Kafka(box.brokers)
+    group = f"{w.prefix}.j"
+
+    def gone():
+        try:
+            box_kafka.admin.delete_consumer_groups([group])[group].result(20)
+            return True
+        except Exception:  # its static member's place is kept for a session
+            return group not in box_kafka.groups()
+    until(gone, 30)
+    w.node("a")
+    w.stream.go()
+    w.await_work()
+    return finish(w)
+
+
+# -- the broker --
+
+def fault_broker_killed(box, seed):
+    w = started(box, seed, "broker", "a", "b")
+    for _ in range(3):
+        time.sleep(w.rng.random() * 2)
+        box.ctl("kill", "kafka")
+        box.ctl("start", "kafka")
+        w.kafka = Kafka(box.brokers)
+        w.await_work(90)
+    return finish(w)
+
+
+def fault_connections_cut(box, seed):
+    w = started(box, seed, "cut", "a", brokers=box.proxied)
+    for _ in range(25):
+        time.sleep(w.rng.random())
+        box.proxy.cut_all()
+    w.await_work()
+    return finish(w)
+
+
+def rpc(box, seed, label, apis, actions):
+    w = started(box, seed, label, "a", brokers=box.proxied)
+    not_met = []
+    for api in apis:
+        for action in actions:
+            when = proxy.commits if api == proxy.END_TXN else None
+            rule = proxy.Rule(api, action, times=2, seconds=0.2 + 1.5 * w.rng.random(), when=when)
+            box.proxy.set(rule)
+            if api == proxy.INIT:
+                w.nodes["a"].kill()
+                w.node("a", brokers=box.proxied)
+            try:
+                until(lambda: rule.met, 20)
+            except AssertionError:
+                not_met.append((proxy.NAMES[api], action))
+            w.await_work()
+            box.proxy.set()
+    box.proxy.set()
+    finish(w)
+    assert not not_met, ("never asked for", not_met)
+    return w
+
+
+def fault_end_of_transaction(box, seed):
+    return rpc(box, seed, "endtxn", (proxy.END_TXN,), proxy.ACTIONS)
+
+
+def fault_offsets_of_transaction(box, seed):
+    return rpc(box, seed, "txnoffsets", (proxy.TXN_OFFSETS,), proxy.ACTIONS)
+
+
+def fault_begin_of_transaction(box, seed):
+    return rpc(box, seed, "addpartitions", (proxy.ADD_PARTITIONS, proxy.ADD_OFFSETS), proxy.ACTIONS)
+
+
+def fault_init_of_producer(box, seed):
+    return rpc(box, seed, "init", (proxy.INIT,), proxy.ACTIONS)
+
+
+def fault_produce(box, seed):
+    return rpc(box, seed, "produce", (proxy.PRODUCE,), proxy.ACTIONS)
+
+
+def fault_ambiguous_producer_is_replaced(box, seed):
+    """And killed while it is."""
+    w = started(box, seed, "reinit", "a", brokers=box.proxied)
+    w.nodes["a"].kill()
+    a = w.node("a", brokers=box.proxied, WEIR_FAILPOINT="epoch.reinit:kill")
+    w.await_work()
+    box.proxy.set(proxy.Rule(proxy.END_TXN, "lose", times=3))
+    a.process.wait(30)
+    box.proxy.set()
+    w.node("a", brokers=box.proxied)
+    return finish(w)
+
+
+def late_is_refused(box, seed, label, api, when=None):
+    """Requests that arrive after their transaction has ended must not be taken: the model assumes it."""
+    w = started(box, seed, label, "a", brokers=box.proxied)
+    number = itertools.count()
+    rule = proxy.Rule(api, "late", times=6, seconds=2,
+                      when=lambda frame: (not when or when(frame)) and next(number) % 4 == 0)  # not what is sent again
+    box.proxy.set(rule)
+    until(lambda: len(rule.answers) >= 6, 90, lambda: (rule, w.say_nodes()))
+    box.proxy.set()
+    finish(w)
+    assert all(rule.answers), f"taken: {rule.answers}"
+    return w
+
+
+def fault_late_offsets_are_refused(box, seed):
+    return late_is_refused(box, seed, "late-offsets", proxy.TXN_OFFSETS)
+
+
+def fault_late_commits_are_refused(box, seed):
+    return late_is_refused(box, seed, "late-commits", proxy.END_TXN, proxy.commits)
+
+
+# -- Redis --
+
+def fault_redis_killed(box, seed):
+    w = started(box, seed, "redis")
+    for _ in range(3):
+        box.ctl("kill", "redis")
+        time.sleep(w.rng.random() * 2)
+        box.ctl("start", "redis")
+        time.sleep(w.rng.random() * 2)
+    return finish(w)
+
+
+def redis_files(box):
+    return os.path.join(box.folder, "redis", "appendonlydir")
+
+
+def fault_redis_comes_back_empty(box, seed):
+    w = started(box, seed, "redis-empty", "a", "b")
+    time.sleep(2)
+    box.ctl("kill", "redis")
+    shutil.rmtree(redis_files(box))
+    w.watch.forget()
+    box.ctl("start", "redis")
+    time.sleep(2)
+    return finish(w)
+
+
+def fault_redis_loses_acknowledged_writes(box, seed):
+    """As after a failover to a replica that was behind: an older copy of it comes back."""
+    w = started(box, seed, "redis-failover", "a", "b")
+    for _ in range(2):
+        old = os.path.join(w.folder, "older")
+        shutil.rmtree(old, ignore_errors=True)
+        box.ctl("pause", "redis")
+        shutil.copytree(redis_files(box), old)
+        box.ctl("resume", "redis")
+        time.sleep(1 + w.rng.random() * 2)
+        box.ctl("kill", "redis")
+        shutil.rmtree(redis_files(box))
+        shutil.copytree(old, redis_files(box))
+        w.watch.forget()
+        box.ctl("start", "redis")
+        time.sleep(2)
+    return finish(w)
+
+
+# -- the state folder --
+
+def fault_state_deleted(box, seed):
+    w = started(box, seed, "deleted")
+    for _ in range(2):
+        w.nodes["a"].kill()
+        shutil.rmtree(w.state("a"))
+        w.node("a")
+        w.await_work()
+    return finish(w)
+
+
+def fault_state_copied(box, seed):
+    """A copy takes an id of its own, and works as a second node."""
+    w = started(box, seed, "copied")
+    assert w.nodes["a"].stop() == DONE
+    shutil.copytree(w.state("a"), w.state("b"))
+    w.node("a")
+    b = w.node("b")
+    w.await_work()
+    until(lambda: b.json("/jobs/j"), 20)
+    assert "was copied from elsewhere" in b.log(), b.log()
+    return finish(w)
+
+
+def fault_two_nodes_one_folder(box, seed):
+    w = started(box, seed, "shared")
+    a = w.nodes["a"]
+    other = w.node("a")
+    assert other.process.wait(20) == USAGE, other.log()[-1000:]
+    w.nodes["a"] = a
+    return finish(w)
+
+
+def fault_state_disk_is_full(box, seed):
+    """The tasks that cannot flush stop and say so; with room again nothing is missing."""
+    w = World(seed, box=box, label="full")
+    os.makedirs(w.state("a"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", w.state("a")], check=True)
+    try:
+        a = w.node("a")
+        w.stream.go()
+        w.await_work()
+        filler = os.path.join(w.state("a"), "filler")
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M", "count=48"], capture_output=True, check=False)
+        until(lambda: "no space left for the state" in a.log(), 60, w.say_nodes)
+        assert a.process.poll() is None, a.log()[-2000:]
+        os.unlink(filler)
+        a.kill()
+        w.node("a")
+        w.await_work()
+        return finish(w)
+    finally:
+        w.end_nodes()
+        subprocess.run(["umount", w.state("a")], check=False)
+
+
+ALL = {name[6:]: f for name, f in list(globals().items()) if name.startswith("fault_")}
+# In every change; the others by night.
+SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
+          "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted", "state_disk_is_full")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kill -9, many times: at random moments and at every failpoint, one node or two."""
+import subprocess
+import time
+from collections import Counter
+
+import points
+from world import SESSION_MS, World
+
+CHECK_EVERY = 10
+LIFE_SECONDS = 12    # longer than a flush interval
+MOVE_SECONDS = SESSION_MS / 1000 + 1.5
+
+
+class Kills:
+    def __init__(self, seed, kills, nodes, say, box=None):
+        self.w = World(seed, box=box, label=f"kills{nodes}")
+        self.kills, self.names, self.say = kills, ["a", "b"][:nodes], say
+        self.done, self.at, self.unmet = 0, Counter(), Counter()
+        self.plan = self.schedule()
+
+    def schedule(self):
+        """Every failpoint in turn, in an order of the seed's, and between them random moments."""
+        rng, out = self.w.rng, []
+        while len(out) < self.kills:
+            turn = list(points.KILLS) + (list(points.MOVES) if len(self.names) > 1 else [])
+            rng.shuffle(turn)
+            for name in turn:
+                out += [name, None] if rng.random() < 0.3 else [name]
+        return out[:self.kills]
+
+    def victim_dies(self, name, env):
+        """The node dies where it was told to, or is killed after all."""
+        node = self.w.nodes[name]
+        seconds = LIFE_SECONDS if env else self.w.rng.random() * 3
+        try:
+            node.process.wait(seconds)
+            met = True
+        except subprocess.TimeoutExpired:
+            node.kill()
+            met = False
+        return met
+
+    def one(self, point):
+        w, rng = self.w, self.w.rng
+        name = rng.choice(self.names)
+        env = {"WEIR_FAILPOINT": points.kill_at(point, rng)} if point else {}
+        if w.nodes.get(name) and w.nodes[name].process.poll() is None:
+            time.sleep(rng.random() ** 2 * 3)  # a random moment: of its start, or of its work
+            w.nodes[name].kill()
+            self.done += 1
+            self.at["at random"] += 1
+        w.node(name, **env)
+        if point in points.MOVES:
+            self.move(name)
+        met = self.victim_dies(name, env)
+        self.done += 1
+        self.at[point if met and point else "at random"] += 1
+        if env and not met:
+            self.unmet[point] += 1
+        if len(self.names) > 1 and rng.random() < 0.2:
+            time.sleep(MOVE_SECONDS)  # its place is given up: the other one takes over
+        w.node(name)
+
+    def move(self, name):
+        """The other node leaves for longer than its session, and comes back: partitions move twice."""
+        other = [n for n in self.names if n != name][0]
+        self.w.await_work()
+        self.w.nodes[other].kill()
+        self.done += 1
+        self.at["at random"] += 1
+        time.sleep(MOVE_SECONDS)
+        self.w.node(other)
+
+    def run(self):
+        w = self.w
+        for name in self.names:
+            w.node(name, WEIR_FAILPOINT="start.first:kill:2")
+            self.done += self.victim_dies(name, True)
+            self.at["start.first"] += 1
+            w.node(name)
+        w.stream.go()
+        w.await_work()
+        i = 0
+        while self.done < self.kills:
+            self.one(self.plan[i])
+            i += 1
+            if i % CHECK_EVERY == 0:
+                self.check()
+        self.check()
+        for n in w.nodes.values():
+            assert n.stop() == 0, "a clean stop"
+        return self
+
+    def check(self):
+        w = self.w
+        w.stream.pause()
+        w.check()
+        self.say(f"{w.label}: {self.done} kills, {w.figures()}")
+        w.stream.go()
+
+    def figures(self):
+        return {"kills": self.done, **self.w.figures(), "where": dict(self.at), "not met": dict(self.unmet)}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run's world: servers of its own, the stream, the job, its nodes, and the check of everything."""
+import os
+import random
+import subprocess
+import tempfile
+
+import redis
+from confluent_kafka import KafkaException
+
+from kafka_topics import Kafka
+from nodes import Node, exits
+from oracle import Oracle, Wrong
+from servers import Sandbox
+from stream import JOB, PARTITIONS, SCHEMA, SHARDS, Stream
+from until import until
+from watch import Watch
+
+SESSION_MS = 3000
+# A short session, so that takeovers take seconds. All else is what users get.
+PROPERTIES = f"session.timeout.ms={SESSION_MS}\nheartbeat.interval.ms=500\nsocket.timeout.ms=5000\n"
+OPTIONS = ("--commit-interval", "50ms", "--memory", "64M", "--log-level", os.environ.get("WEIR_CRASH_LOG", "info"))
+DRAIN_SECONDS = 90
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+class World:
+    _living = []
+
+    @classmethod
+    def living(cls):
+        """Those that were not closed."""
+        return list(cls._living)
+
+    def __init__(self, seed, rate=2500, box=None, label="run"):
+        """box: servers that are there; None: its own."""
+        self.seed, self.rng, self.label = seed, random.Random(f"{label}{seed}"), label
+        World._living.append(self)
+        self.folder = tempfile.mkdtemp(prefix=f"crash-{label}.", dir=os.environ.get("WEIR_TMP"))
+        self.box, self.own = box or Sandbox(os.path.join(self.folder, "sandbox")), box is None
+        self.prefix = f"c{os.urandom(4).hex()}"
+        self.kafka = Kafka(self.box.brokers)
+        self.topic = self.kafka.make(f"{self.prefix}-events", PARTITIONS)
+        self.redis = self.store()
+        write(os.path.join(self.folder, "event.avsc"), SCHEMA)
+        self.properties = write(os.path.join(self.folder, "client.properties"), PROPERTIES)
+        self.job = write(os.path.join(self.folder, "job.yaml"), JOB.format(topic=self.topic, shards=SHARDS))
+        until(lambda: len(self.kafka.partitions(self.topic)) == PARTITIONS, 20)
+        exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
+        self.nodes, self.wipes_called_for, self.checks = {}, 0, 0
+        self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
+        self.oracle = None
+        self.watch = Watch(self.store, self.prefix, self.rng)
+
+    def store(self):
+        host, port = self.box.redis.split(":")
+        return redis.Redis(host, int(port), socket_timeout=10)
+
+    def state(self, name):
+        return os.path.join(self.folder, name)
+
+    # -- nodes --
+
+    def node(self, name="a", *more, static=True, brokers=None, **env):
+        servers = self.box if brokers is None else type("Via", (), {"brokers": brokers, "redis": self.box.redis})
+        n = Node(servers, self.prefix, self.state(name), *OPTIONS, "--kafka-config", self.properties, *more,
+                 *(["--static-member"] if static else []))
+        n.log_path = self.state(name) + ".log"  # of all its lives
+        self.nodes[name] = n.start(**env)
+        return n
+
+    def end_nodes(self):
+        for n in self.nodes.values():
+            if n.process.poll() is None:
+                n.process.kill()
+                n.process.wait()
+
+    def logs(self):
+        out = ""
+        for name in self.nodes:
+            with open(self.state(name) + ".log", errors="replace") as f:
+                out += f.read()
+        return out
+
+    def wipes(self):
+        """Full restores: local copies that a node did not trust."""
+        return self.logs().count("dropping the local copy")
+
+    def say_nodes(self):
+        return {name: (n.process.poll(), n.request("/jobs/j/tasks")[1][:6000], n.log()[-1500:])
+                for name, n in self.nodes.items()}
+
+    # -- progress --
+
+    def rows(self):
+        """High watermarks of the offline topics, together: they grow while the engine works. -1: not known now."""
+        try:
+            return sum(sum(self.kafka.ends(f"{self.prefix}.{v}.v1").values()) for v in ("by_user", "by_shop"))
+        except KafkaException:
+            return -1
+
+    def await_topics(self, seconds=60):
+        until(lambda: {f"{self.prefix}.by_user.v1", f"{self.prefix}.by_shop.v1"} <= self.kafka.topics(), seconds,
+              self.say_nodes)
+        if not self.oracle:
+            self.oracle = Oracle(self.box.brokers, self.prefix, self.topic)
+
+    def await_work(self, seconds=60):
+        """Until something new has been committed."""
+        self.await_topics(seconds)
+        until(lambda: self.rows() >= 0, seconds, self.say_nodes)
+        before = self.rows()
+        until(lambda: self.rows() > before >= 0, seconds, self.say_nodes)
+
+    # -- the check --
+
+    def drained(self):
+        self.oracle.take_input()
+        self.oracle.expire(PARTITIONS)
+        self.oracle.take_output()
+        return self.oracle.missing() == 0
+
+    def check(self, seconds=DRAIN_SECONDS):
+        """With the nodes running and the stream paused: all of it, to the last byte."""
+        self.checks += 1
+        self.await_topics(seconds)
+        until(self.drained, seconds, lambda: (self.oracle.missing_say(), self.say_nodes()))
+        until(lambda: not self.oracle.online_wrong(self.redis), seconds,
+              lambda: ("online", self.oracle.online_wrong(self.redis)[:3], self.say_nodes()))
+        self.drained()  # nothing may come after that
+        if self.watch.fallen:
+            raise Wrong(f"versions fell: {self.watch.fallen[:3]}")
+        wipes = self.wipes()
+        if wipes > self.wipes_called_for:
+            raise Wrong(f"{wipes} full restores, {self.wipes_called_for} called for")
+        dead = [n for n in self.kafka.topics() if n == f"{self.prefix}.j.dead"]
+        for topic in dead + [f"{self.prefix}.j.late"]:
+            if sum(self.kafka.ends(topic).values()):
+                raise Wrong(f"{topic} has records")
+
+    def figures(self):
+        o = self.oracle
+        return {"events": o.ids if o else 0, "rows": o.rows if o else 0, "expiry rows": o.expiries if o else 0,
+                "checks": self.checks, "looks at Redis": self.watch.looks}
+
+    def close(self, keep=False):
+        World._living.remove(self)
+        self.stream.close()
+        self.watch.close()
+        self.end_nodes()
+        if self.own:
+            self.box.close()
+        if not keep:
+            subprocess.run(["rm", "-rf", self.folder], check=False)
