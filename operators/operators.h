@@ -8,5 +8,6 @@
 #include "run/operator.h"
 
 extern const struct operator operator_window, operator_key_by;
+extern const struct operator *const monitor_operators[MONITOR_ROLES];
 
 #endif

@@ -142,7 +142,7 @@ enum status cli_schemas(struct cli *c, struct error *e)
 static void context_init(struct cli *c)
 {
 	*c = (struct cli){.env = {formats, aggregates},
-	        .operators = {&operator_window, &operator_key_by},
+	        .operators = {&operator_window, &operator_key_by, monitor_operators},
 	        .version = WEIR_VERSION};
 }
 

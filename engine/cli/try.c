@@ -72,13 +72,34 @@ struct printing {
 	uint32_t bad;
 };
 
+static void line_print(struct printing *p)
+{
+	buf_byte(&p->line, '\n');
+	cli_print(&p->line);
+}
+
 static void row_print(void *arg, const struct try_row *r)
 {
 	struct printing *p = arg;
 	p->line.len = 0;
 	try_row_json(r, &p->line);
-	buf_byte(&p->line, '\n');
-	cli_print(&p->line);
+	line_print(p);
+}
+
+static void drift_print(void *arg, const struct drift_record *r)
+{
+	struct printing *p = arg;
+	p->line.len = 0;
+	drift_record_json(r, &p->line);
+	line_print(p);
+}
+
+static void alert_print(void *arg, const struct alert_record *r)
+{
+	struct printing *p = arg;
+	p->line.len = 0;
+	alert_record_json(r, &p->line);
+	line_print(p);
 }
 
 static void bad_print(void *arg, const struct try_bad *b)
@@ -97,10 +118,11 @@ static void counts_print(const struct cli *c, const struct try_counts *n)
 	if (c->json) {
 		fprintf(stderr,
 		        "{\"records\":%llu,\"late\":%llu,\"dead\":%llu,\"rows\":%llu,"
-		        "\"expiry_rows\":%llu}\n",
+		        "\"expiry_rows\":%llu,\"drift\":%llu,\"alerts\":%llu}\n",
 		        (unsigned long long)n->records, (unsigned long long)n->late,
 		        (unsigned long long)n->dead, (unsigned long long)n->rows,
-		        (unsigned long long)n->expiry_rows);
+		        (unsigned long long)n->expiry_rows, (unsigned long long)n->drift,
+		        (unsigned long long)n->alerts);
 		return;
 	}
 	fprintf(stderr,
@@ -108,6 +130,9 @@ static void counts_print(const struct cli *c, const struct try_counts *n)
 	        human_count(a[0], n->records), human_count(a[1], n->late),
 	        human_count(a[2], n->dead), human_count(a[3], n->rows),
 	        human_count(a[4], n->expiry_rows));
+	if (n->drift)
+		fprintf(stderr, "%s drift records, %s alerts\n", human_count(a[0], n->drift),
+		        human_count(a[1], n->alerts));
 }
 
 static enum answer over(struct cli *c, struct job *job, FILE *events, const char *name)
@@ -120,6 +145,8 @@ static enum answer over(struct cli *c, struct job *job, FILE *events, const char
 	        .events_name = strcmp(name, "-") ? name : "standard input",
 	        .row = row_print,
 	        .bad = bad_print,
+	        .drift = drift_print,
+	        .alert = alert_print,
 	        .arg = &p};
 	tried_conf(c, &conf);
 	enum status st = try_run(&conf, &counts, &e);
@@ -161,7 +188,8 @@ const struct command command_try = {
                  "row as a JSON line: {view, entity columns, event_time, known_at, "
                  "source_partition, source_offset, features}; the last two are null in a row "
                  "that "
-                 "time caused. Counts, and what was wrong with records, go to standard error. "
+                 "time caused. A monitor's drift records and alerts are printed among them, as "
+                 "they commit. Counts, and what was wrong with records, go to standard error. "
                  "Nothing fires at the end of the file.\n\n"
                  "An event is a JSON line {source, partition, offset, timestamp, key, value}; "
                  "all "

@@ -18,10 +18,11 @@
 #define WINDOW_TILES_MAX 4096
 #define CALLS_MAX 2048 /* distinct aggregate calls of a view */
 
-/* A schema file that job.text must carry in place of its name. */
+/* A file that job.text must carry in place of its name, as JSON. */
 struct inlined {
 	const struct yaml_node *node;
 	const char *json;
+	bool quoted; /* as a text, not as YAML: one node instead of thousands */
 	struct inlined *next;
 };
 
@@ -44,7 +45,8 @@ struct key {
 	        const struct yaml_node *value);
 };
 /* Tables end with name NULL. */
-extern const struct key job_keys[], source_keys[], view_keys[], feature_keys[], offline_keys[];
+extern const struct key job_keys[], source_keys[], view_keys[], feature_keys[], offline_keys[],
+        monitor_keys[], label_keys[];
 
 /* Reports at a node. */
 void check_error(struct check *c, const struct yaml_node *at, const char *suggestion,
@@ -70,10 +72,19 @@ void check_not_yet(struct check *c, void *object, const struct yaml_node *key,
 
 void check_source(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
 void check_view(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
+void check_monitor(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
+/* A number from min to max. */
+bool check_number(struct check *c, const struct yaml_node *key, const struct yaml_node *v,
+        double min, double max, double *out);
+/* The source that v names; NULL after an error, or when that source had errors. */
+const struct source *check_source_named(
+        struct check *c, const struct yaml_node *key, const struct yaml_node *v, uint32_t *out);
+/* The JSON of a file that v names, of v's text, or of v as YAML; job.text carries it. what: "schema".
+ * NULL after an error. */
+const char *check_json(struct check *c, const struct yaml_node *key, const struct yaml_node *v,
+        const char *what, size_t bytes_max);
 /* The field of a source's schema that v names, -1 after an error. */
 int check_column(struct check *c, const struct source *s, const struct yaml_node *v);
-/* A source's name and schema are known (false: it had errors). */
-bool source_usable(const struct source *s);
 
 /* check_feature.c: everything about one view's expressions. */
 struct features;
@@ -89,7 +100,10 @@ void features_finish(struct features *f, const struct yaml_node *at);
 const char *plan_text(
         const struct job *j, const struct view *v, const char *where_text, struct arena *a);
 
-/* The file with the schemas in it. */
+/* Sets plan_text and state_hash. */
+void monitor_plan(const struct job *j, struct monitor *m, struct arena *a);
+
+/* The file with the files it names in it. */
 const char *job_text(struct check *c);
 
 #endif

@@ -61,7 +61,7 @@ static void read_format(
 }
 
 /* The whole file; NULL with a message in why. */
-static char *read_file(const char *path, size_t *len, const char **why)
+static char *read_file(const char *path, size_t bytes_max, size_t *len, const char **why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -72,7 +72,7 @@ static char *read_file(const char *path, size_t *len, const char **why)
 	*why = "is no ordinary file";
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		*why = "is too large";
-		if ((size_t)st.st_size <= SCHEMA_BYTES_MAX) {
+		if ((size_t)st.st_size <= bytes_max) {
 			p = xmalloc((size_t)st.st_size);
 			ssize_t n = read(fd, p, (size_t)st.st_size);
 			*len = n > 0 ? (size_t)n : 0;
@@ -95,46 +95,47 @@ static const char *one_line(struct check *c, const char *text, size_t len, json_
 	return kept;
 }
 
-static const char *schema_from_file(struct check *c, const struct yaml_node *v)
+static const char *json_from_file(
+        struct check *c, const struct yaml_node *v, const char *what, size_t bytes_max)
 {
 	const char *name = arena_strndup(c->a, (const char *)v->text.p, v->text.len);
 	if (!c->base_dir) {
 		check_error(c, v, NULL,
-		        "this job comes without its files: give the schema itself, not the "
-		        "name of a file");
+		        "this job comes without its files: give the %s itself, not the "
+		        "name of a file",
+		        what);
 		return NULL;
 	}
 	if (v->style == YAML_LITERAL || v->style == YAML_FOLDED) {
-		check_error(
-		        c, v, NULL, "the name of a schema file stands on the line of its key");
+		check_error(c, v, NULL, "the name of a %s file stands on the line of its key",
+		        what);
 		return NULL;
 	}
 	const char *path =
 	        name[0] == '/' ? name : arena_printf(c->a, "%s/%s", c->base_dir, name);
 	const char *why;
 	size_t len;
-	char *text = read_file(path, &len, &why);
+	char *text = read_file(path, bytes_max, &len, &why);
 	if (!text) {
-		check_error(c, v, NULL, "the schema file '%s' %s", name, why);
+		check_error(c, v, NULL, "the %s file '%s' %s", what, name, why);
 		return NULL;
 	}
 	json_error_t e;
 	const char *json = one_line(c, text, len, &e);
 	free(text);
 	if (!json) {
-		check_error(c, v, NULL, "the schema file '%s' is not JSON: line %d: %s", name,
+		check_error(c, v, NULL, "the %s file '%s' is not JSON: line %d: %s", what, name,
 		        e.line, e.text);
 		return NULL;
 	}
 	struct inlined *in = arena_alloc(c->a, sizeof *in);
-	*in = (struct inlined){v, json, c->inlined};
+	*in = (struct inlined){v, json, strcmp(what, "schema") != 0, c->inlined};
 	c->inlined = in;
 	return json;
 }
 
-/* A path, JSON text, or the schema as YAML. */
-static const char *schema_json(
-        struct check *c, const struct yaml_node *key, const struct yaml_node *v)
+const char *check_json(struct check *c, const struct yaml_node *key, const struct yaml_node *v,
+        const char *what, size_t bytes_max)
 {
 	if (v->kind != YAML_SCALAR) {
 		struct buf b;
@@ -148,11 +149,11 @@ static const char *schema_json(
 	if (!text)
 		return NULL;
 	if (text[strspn(text, " \t\r\n")] != '{')
-		return schema_from_file(c, v);
+		return json_from_file(c, v, what, bytes_max);
 	json_error_t e;
 	const char *json = one_line(c, text, strlen(text), &e);
 	if (!json)
-		check_error(c, v, NULL, "the schema is not JSON: %s", e.text);
+		check_error(c, v, NULL, "the %s is not JSON: %s", what, e.text);
 	return json;
 }
 
@@ -160,7 +161,7 @@ static void read_schema(
         struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
 {
 	struct source *s = ((struct source_check *)object)->s;
-	const char *json = schema_json(c, key, v);
+	const char *json = check_json(c, key, v, "schema", SCHEMA_BYTES_MAX);
 	struct error e = {0};
 	struct schema *schema;
 	if (!json)
@@ -309,9 +310,24 @@ void check_source(struct check *c, const struct yaml_node *key, const struct yam
 	check_map(c, key, map, source_keys, &sc, arena_printf(c->a, "source '%.60s'", s->name));
 }
 
-bool source_usable(const struct source *s)
+const struct source *check_source_named(
+        struct check *c, const struct yaml_node *key, const struct yaml_node *v, uint32_t *out)
 {
-	return s->schema != NULL;
+	const char *name = check_text(c, key, v);
+	if (!name)
+		return NULL;
+	struct suggest near = suggest_for(v->text);
+	for (uint32_t i = 0; i < c->job->nsources; i++) {
+		const struct source *s = &c->job->sources[i];
+		if (strcmp(s->name, name) == 0) {
+			*out = i;
+			return s->schema ? s : NULL;
+		}
+		suggest_offer(&near, s->name);
+	}
+	if (c->job->nsources) /* else that is the error */
+		check_error(c, v, near.best, "there is no source '%s'", name);
+	return NULL;
 }
 
 /* ---- job */
@@ -366,6 +382,21 @@ static void read_views(
 		check_view(c, v->keys[i], v->items[i]);
 }
 
+static void read_monitors(
+        struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
+{
+	(void)object;
+	if (!is_map(c, key, v, "monitor"))
+		return;
+	if (v->n > JOB_MONITORS_MAX)
+		check_error(c, v->keys[JOB_MONITORS_MAX], NULL, "more than %d monitors",
+		        JOB_MONITORS_MAX);
+	uint32_t n = v->n > JOB_MONITORS_MAX ? JOB_MONITORS_MAX : v->n;
+	c->job->monitors = arena_calloc(c->a, n, sizeof *c->job->monitors);
+	for (uint32_t i = 0; i < n; i++)
+		check_monitor(c, v->keys[i], v->items[i]);
+}
+
 static void read_commit(
         struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
 {
@@ -392,8 +423,9 @@ const struct key job_keys[] = {
         {"sources", "map", NULL, "The topics that are read, by name.", true, read_sources},
         {"tables", "map", NULL, "Change-data-capture topics to join with. Not supported yet.",
                 false, check_not_yet},
-        {"views", "map", NULL, "What is computed, by name.", true, read_views},
-        {"monitors", "map", NULL, "Drift monitors. Not supported yet.", false, check_not_yet},
+        {"views", "map", NULL, "What is computed, by name. A job has views, or monitors, or both.", false,
+                read_views},
+        {"monitors", "map", NULL, "What is watched, by name.", false, read_monitors},
         {"commit", "duration", "the node's",
                 "Length of an epoch: how often results are committed.", false, read_commit},
         {"workers", "integer", "1", "Worker threads per node.", false, read_workers},

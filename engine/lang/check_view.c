@@ -19,26 +19,11 @@ static void read_from(
         struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
 {
 	struct view_check *vc = object;
-	const char *name = check_text(c, key, v);
-	if (!name)
+	vc->s = check_source_named(c, key, v, &vc->v->source);
+	if (!vc->s)
 		return;
-	struct suggest near = suggest_for(v->text);
-	for (uint32_t i = 0; i < c->job->nsources; i++) {
-		const struct source *s = &c->job->sources[i];
-		if (strcmp(s->name, name) == 0) {
-			vc->v->source = i;
-			vc->s = source_usable(s) ? s : NULL;
-			if (!vc->s)
-				return;
-			vc->v->used =
-			        arena_calloc(c->a, s->schema->nfields, sizeof *vc->v->used);
-			vc->features = features_new(c, vc->v, s, yaml_get(vc->map, "features"));
-			return;
-		}
-		suggest_offer(&near, s->name);
-	}
-	if (c->job->nsources) /* else that is the error */
-		check_error(c, v, near.best, "there is no source '%s'", name);
+	vc->v->used = arena_calloc(c->a, vc->s->schema->nfields, sizeof *vc->v->used);
+	vc->features = features_new(c, vc->v, vc->s, yaml_get(vc->map, "features"));
 }
 
 static bool can_be_entity(const struct type *t)

@@ -45,13 +45,28 @@ static void scalar_span(
 		(*end)--;
 }
 
-/* Each name of a schema file is replaced, where it stands, by the schema on one line: comments
- * and line numbers stay as the user wrote them. */
+static void inlined_write(struct buf *b, const struct inlined *in)
+{
+	if (!in->quoted) {
+		buf_str(b, in->json);
+		return;
+	}
+	buf_byte(b, '\'');
+	for (const char *p = in->json; *p; p++) {
+		if (*p == '\'')
+			buf_byte(b, '\'');
+		buf_byte(b, (uint8_t)*p);
+	}
+	buf_byte(b, '\'');
+}
+
+/* Each name of a file is replaced, where it stands, by its JSON on one line: comments and line
+ * numbers stay as the user wrote them. */
 const char *job_text(struct check *c)
 {
-	const struct inlined *all[JOB_VIEWS_MAX];
+	const struct inlined *all[JOB_VIEWS_MAX + JOB_MONITORS_MAX];
 	uint32_t n = 0, at = 0, start, end;
-	for (const struct inlined *i = c->inlined; i && n < JOB_VIEWS_MAX; i = i->next)
+	for (const struct inlined *i = c->inlined; i && n < JOB_VIEWS_MAX + JOB_MONITORS_MAX; i = i->next)
 		all[n++] = i;
 	qsort(all, n, sizeof *all, by_start);
 	struct buf b;
@@ -61,7 +76,7 @@ const char *job_text(struct check *c)
 			continue;
 		scalar_span(c, all[i]->node, &start, &end);
 		buf_add(&b, c->doc.text.p + at, start - at);
-		buf_str(&b, all[i]->json);
+		inlined_write(&b, all[i]);
 		at = end;
 	}
 	buf_add(&b, c->doc.text.p + at, c->doc.text.len - at);
@@ -106,10 +121,13 @@ static void check_document(struct check *c)
 		return;
 	}
 	check_map(c, root, root, job_keys, c->job, "the job file");
+	if (c->d->n == c->errors && !c->job->nviews && !c->job->nmonitors)
+		check_error(c, root, NULL, "the job file needs the key 'views', or 'monitors'");
 	if (c->d->n == c->errors)
 		c->job->text = job_text(c);
-	if (c->job->text && strlen(c->job->text) > JOB_FILE_BYTES_MAX)
-		fail(c->d, c->doc.path, "the job is larger than 1 MiB with its schemas", NULL);
+	if (c->job->text && strlen(c->job->text) > JOB_STORED_BYTES_MAX)
+		fail(c->d, c->doc.path, "the job is larger than 4 MiB with the files it names",
+		        NULL);
 }
 
 static enum status parse(struct slice yaml, const char *path, const char *base_dir,
@@ -123,8 +141,11 @@ static enum status parse(struct slice yaml, const char *path, const char *base_d
 	        .errors = d->n};
 	j->path = arena_strdup(&j->arena, path);
 	j->workers = 1;
-	if (yaml.len > JOB_FILE_BYTES_MAX)
-		return fail(d, path, "the job file is larger than 1 MiB", NULL);
+	if (yaml.len > (base_dir ? JOB_FILE_BYTES_MAX : JOB_STORED_BYTES_MAX))
+		return fail(d, path,
+		        base_dir ? "the job file is larger than 1 MiB"
+		                 : "the job is larger than 4 MiB with the files it names",
+		        NULL);
 	struct slice text = arena_slice(&j->arena, without_bom(yaml));
 	if (yaml_parse(&c.doc, text, j->path, &j->arena, d) == ST_OK)
 		check_document(&c);
@@ -150,6 +171,8 @@ void job_free(struct job *j)
 {
 	if (!j)
 		return;
+	for (uint32_t i = 0; i < j->nmonitors; i++)
+		baseline_free(j->monitors[i].baseline);
 	arena_release(&j->arena);
 	free(j);
 }

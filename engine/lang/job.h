@@ -12,13 +12,16 @@
 #include "base/error.h"
 #include "data/aggregate.h"
 #include "data/codec.h"
+#include "data/drift/tests.h"
 #include "data/schema.h"
 #include "data/window.h"
 #include "lang/program.h"
 
 #define JOB_FILE_BYTES_MAX (1 << 20)
+#define JOB_STORED_BYTES_MAX (4 << 20) /* with the files it names inlined */
 #define JOB_VIEWS_MAX 256
 #define JOB_FEATURES_MAX 1024
+#define JOB_MONITORS_MAX 64
 
 enum start_kind { START_EARLIEST, START_LATEST, START_TIME };
 
@@ -90,6 +93,43 @@ struct view {
  * accumulator holds this one's, from byte *at of it on. It may be the call itself. */
 uint32_t view_call_holder(const struct view *v, uint32_t call, uint32_t *at);
 
+/* What a threshold is for. */
+struct monitor_test {
+	enum drift_test test;
+	double threshold;
+};
+
+/* Labels: what came of a prediction, told later by another source. */
+struct monitor_labels {
+	uint32_t source;
+	uint32_t id, value; /* fields of that source */
+	int64_t wait_ms;    /* how long after its window's end a label still counts */
+};
+
+struct monitor {
+	const char *name;
+	uint32_t source;
+	uint32_t *by; /* fields of the source: the segment */
+	uint32_t nby;
+	uint32_t *columns; /* fields of the source */
+	uint32_t ncolumns;
+	struct baseline *baseline; /* the job's */
+	uint32_t *base_columns;    /* per column: its number in the baseline */
+	bool by_baseline;          /* the baseline is one by the same columns */
+	int64_t window_ms;
+	enum drift_mode mode;
+	struct monitor_test *tests;
+	uint32_t ntests;
+	uint32_t sustain;   /* default 1 */
+	uint32_t min_rows;  /* default 1 */
+	int id, score;      /* fields of the source; -1: not named */
+	struct monitor_labels *labels; /* NULL: none */
+	bool *used; /* per field of the source */
+	const char *plan_text;
+	uint64_t state_hash; /* of all that the state depends on: thresholds may change */
+	int line;
+};
+
 struct job {
 	struct arena arena;
 	const char *name;
@@ -98,6 +138,8 @@ struct job {
 	uint32_t nsources;
 	struct view *views;
 	uint32_t nviews;
+	struct monitor *monitors;
+	uint32_t nmonitors;
 	int64_t commit_ms; /* `commit:`; 0: the node's default */
 	uint32_t workers;  /* `workers:` per node; default 1 */
 	const char *text;  /* self-contained YAML: the files it names inlined */

@@ -5,6 +5,9 @@
 // and freshness are not in it, nor columns that no expression uses.
 #include "lang/check.h"
 
+#include <xxhash.h>
+
+#include "base/num.h"
 #include "lang/civil.h"
 #include "lang/duration.h"
 
@@ -93,4 +96,48 @@ const char *plan_text(
 	const char *text = arena_strndup(a, (const char *)b.p, b.len);
 	buf_release(&b);
 	return text;
+}
+
+/* The first part is what state is made of: another one starts from nothing. The baseline is in it
+ * by its content. */
+static void print_monitor_state(struct buf *b, const struct job *j, const struct monitor *m)
+{
+	struct buf base = {0};
+	const struct source *s = &j->sources[m->source];
+	print_source(b, s);
+	for (uint32_t i = 0; i < m->nby; i++)
+		buf_printf(b, "by: %s\n", s->schema->fields[m->by[i]].name);
+	for (uint32_t i = 0; i < m->ncolumns; i++)
+		print_column(b, &s->schema->fields[m->columns[i]]);
+	duration_line(b, "window", m->window_ms);
+	if (m->labels) {
+		const struct source *l = &j->sources[m->labels->source];
+		buf_printf(b, "id: %s\nscore: %s\n", field_name(s, m->id),
+		        field_name(s, m->score));
+		print_source(b, l);
+		buf_printf(b, "label: %s %s\n", l->schema->fields[m->labels->id].name,
+		        l->schema->fields[m->labels->value].name);
+		duration_line(b, "wait", m->labels->wait_ms);
+	}
+	if (m->baseline)
+		baseline_write(m->baseline, &base);
+	buf_printf(b, "baseline: %016llx\n", (unsigned long long)XXH3_64bits(base.p, base.len));
+	buf_release(&base);
+}
+
+void monitor_plan(const struct job *j, struct monitor *m, struct arena *a)
+{
+	struct buf b = {0};
+	char number[NUM_MAX + 1];
+	buf_printf(&b, "monitor: %s\n", m->name);
+	print_monitor_state(&b, j, m);
+	m->state_hash = XXH3_64bits(b.p, b.len);
+	buf_printf(&b, "mode: %s\nsustain: %u\nmin_rows: %u\n", drift_modes[m->mode],
+	        m->sustain, m->min_rows);
+	for (uint32_t i = 0; i < m->ntests; i++) {
+		number[num_format_double(number, m->tests[i].threshold)] = 0;
+		buf_printf(&b, "test: %s %s\n", drift_tests[m->tests[i].test].name, number);
+	}
+	m->plan_text = arena_strndup(a, (const char *)b.p, b.len);
+	buf_release(&b);
 }

@@ -5,8 +5,10 @@
 // output.
 #include "lang/reference.h"
 
+#include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "lang/check.h"
 
 /* A table cell: | would end it. */
@@ -36,10 +38,34 @@ static void keys(struct buf *out, const char *title, const char *intro, const st
 	}
 }
 
+static void tests(struct buf *out)
+{
+	char number[NUM_MAX + 1];
+	buf_str(out, "\n### Tests\n\nBelow `tests` of a monitor: a name and its threshold. The "
+	             "usual threshold is only a proposal.\n\n| Test | Of | Usual | Meaning "
+	             "|\n|---|---|---|---|\n");
+	for (int i = 0; i < DRIFT_TESTS; i++) {
+		const struct drift_test_info *t = &drift_tests[i];
+		double usual = t->thresholds[MODE_WEIR];
+		number[isnan(usual) ? 0 : num_format_double(number, usual)] = 0;
+		buf_byte(out, '|');
+		cell(out, t->name, true);
+		cell(out,
+		        t->errors                       ? "scores and labels"
+		        : t->numbers && t->categories ? "every column"
+		        : t->numbers                  ? "numbers"
+		                                      : "categories",
+		        false);
+		cell(out, number, false);
+		cell(out, t->help, false);
+		buf_byte(out, '\n');
+	}
+}
+
 static void job_file(struct buf *out)
 {
-	buf_str(out, "## The job file\n\nYAML, one document, at most 1 MiB with the schemas it "
-	             "names. Names "
+	buf_str(out, "## The job file\n\nYAML, one document, at most 1 MiB, with the files it names at "
+	             "most 4 MiB. Names "
 	             "are letters, digits and `_`, a letter first; names that start with `_` "
 	             "are reserved. A duration "
 	             "is a whole number and one of `ms s m h d`.\n");
@@ -55,6 +81,12 @@ static void job_file(struct buf *out)
 	        "taken.",
 	        feature_keys);
 	keys(out, "Offline", "Below `offline` of a view.", offline_keys);
+	keys(out, "Monitors",
+	        "Each entry of `monitors` compares logged predictions with a baseline, in "
+	        "tumbling windows of event time.",
+	        monitor_keys);
+	keys(out, "Labels", "Below `labels` of a monitor.", label_keys);
+	tests(out);
 }
 
 static void expressions(struct buf *out)
@@ -163,11 +195,13 @@ static void limits(struct buf *out)
 		const char *what;
 		long value;
 	} rows[] = {
-	        {"Bytes of a job file, schemas included", JOB_FILE_BYTES_MAX},
+	        {"Bytes of a job file", JOB_FILE_BYTES_MAX},
+	        {"Bytes of a job with the files it names", JOB_STORED_BYTES_MAX},
 	        {"Bytes of a schema file", SCHEMA_BYTES_MAX},
 	        {"Sources of a job", JOB_VIEWS_MAX},
 	        {"Views of a job", JOB_VIEWS_MAX},
 	        {"Features of a view", JOB_FEATURES_MAX},
+	        {"Monitors of a job", JOB_MONITORS_MAX},
 	        {"Different aggregates of a view", CALLS_MAX},
 	        {"Columns of an entity", ENTITY_FIELDS_MAX},
 	        {"Bytes of a name", NAME_BYTES_MAX},

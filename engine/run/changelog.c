@@ -40,7 +40,7 @@ static enum status block_send(struct block_writer *w, struct error *e)
 		return ST_OK;
 	enum status st = worker_append(t->worker, t->changelog, t->partition,
 		(struct slice){&key, 1}, &value, NULL, 0, e);
-	memset(w->numbers, 0, t->stage->nviews * sizeof *w->numbers);
+	memset(w->numbers, 0, t->nspaces * sizeof *w->numbers);
 	w->named = 0;
 	w->buf->len = 0;
 	return st;
@@ -124,7 +124,7 @@ static enum status snapshot_slice(struct task *t, struct block_writer *w, uint64
 {
 	struct marker_snapshot *s = &t->next.snapshot;
 	uint64_t until = w->bytes + budget, from = w->bytes;
-	while (w->bytes < until && s->space < t->stage->nviews) {
+	while (w->bytes < until && s->space < t->nspaces) {
 		enum status st = table_snapshot(t->table, s->space, &t->snapshot_cursor,
 			SNAPSHOT_PAGE, snapshot_row, w, &t->worker->batch, e);
 		if (st < 0)
@@ -155,7 +155,7 @@ static enum status snapshot_step(struct task *t, struct block_writer *w, struct 
 	if (s->floor < 0)
 		return ST_OK;
 	cursor_note(&t->snapshot_cursor, s);
-	if (s->space == t->stage->nviews)
+	if (s->space == t->nspaces)
 		snapshot_finish(t, s);
 	return ST_OK;
 }
@@ -174,7 +174,7 @@ static enum status marker_send(struct task *t, struct error *e)
 enum status changelog_epoch(struct task *t, struct error *e)
 {
 	struct block_writer w = {.task = t, .buf = &t->worker->block};
-	w.numbers = arena_calloc(&t->worker->batch, t->stage->nviews + 1, sizeof *w.numbers);
+	w.numbers = arena_calloc(&t->worker->batch, t->nspaces + 1, sizeof *w.numbers);
 	w.buf->len = 0;
 	t->next_trim = -1;
 	if (failpoint(FP_EPOCH_CHANGELOG, e) || table_changes(t->table, change_write, &w, e) ||

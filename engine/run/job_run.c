@@ -32,7 +32,7 @@ struct job_run {
 	struct job_run_conf conf;
 	char source[300], node[64], http[128];
 	struct plan *plan;
-	uint32_t *schema_ids; /* per view, in the registry; NULL: there is none */
+	uint32_t *schema_ids; /* in the registry; NULL: there is none */
 	struct seat *seats;
 	uint32_t nseats;
 	struct worker_report **reports; /* as handed out by job_run_lock */
@@ -117,11 +117,17 @@ static enum status topics_check(struct job_run *r, const struct plan *p,
 static enum status schemas_write(struct job_run *r, const struct plan *p, struct error *e)
 {
 	uint32_t n = 0;
-	const struct schema **list = xcalloc(p->job->nviews + p->nrepartitions + 1, sizeof *list);
+	const struct schema **list = xcalloc(p->job->nviews + p->nrepartitions + 4, sizeof *list);
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		list[n++] = p->views[i].schema;
 	for (uint32_t i = 0; i < p->nrepartitions; i++)
 		list[n++] = p->repartitions[i].schema;
+	if (p->parts)
+		list[n++] = p->parts->schema; /* the one of all channels */
+	if (p->drift_topic) {
+		list[n++] = p->drift_schema;
+		list[n++] = p->alert_schema;
+	}
 	enum status st =
 		schemas_publish(r->conf.log, r->conf.broker, r->conf.prefix, list, n, e);
 	free(list);
@@ -135,7 +141,7 @@ static enum status schemas_register(struct job_run *r, const struct plan *p, str
 	if (!reg)
 		return ST_OK;
 	if (!r->schema_ids)
-		r->schema_ids = xcalloc(p->job->nviews, sizeof *r->schema_ids);
+		r->schema_ids = xcalloc(p->job->nviews + MONITOR_SCHEMAS, sizeof *r->schema_ids);
 	for (uint32_t i = 0; i < p->job->nviews; i++) {
 		char subject[512];
 		snprintf(subject, sizeof subject, "%s-value", p->views[i].topic);
@@ -143,6 +149,15 @@ static enum status schemas_register(struct job_run *r, const struct plan *p, str
 			    &r->schema_ids[i], e))
 			return error_context(e, "registering the rows of view %s",
 				p->job->views[i].name);
+	}
+	const char *const topics[MONITOR_SCHEMAS] = {p->drift_topic, p->alerts_topic};
+	const struct schema *const schemas[MONITOR_SCHEMAS] = {p->drift_schema, p->alert_schema};
+	for (uint32_t i = 0; p->drift_topic && i < MONITOR_SCHEMAS; i++) {
+		char subject[512];
+		snprintf(subject, sizeof subject, "%s-value", topics[i]);
+		if (reg->add(reg->arg, subject, slice_of(schemas[i]->json),
+			    &r->schema_ids[p->job->nviews + i], e))
+			return error_context(e, "registering the records of monitors");
 	}
 	return ST_OK;
 }

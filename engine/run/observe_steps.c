@@ -27,7 +27,8 @@ static uint32_t repartition_at(const struct steps *s, const struct repartition *
 
 static uint32_t view_at(const struct steps *s, uint32_t view)
 {
-	return s->v->job->nsources + s->v->plan->nrepartitions + view;
+	return s->v->job->nsources + s->v->plan->nrepartitions +
+	       s->v->plan->nchannels + view;
 }
 
 /* The step that a stage reads. */
@@ -72,7 +73,7 @@ static void sources_add(struct steps *s)
 		                                                   (int)partitions,
 		                                                   plural((uint32_t)partitions))
 		                                         : arena_printf(s->a,
-		                                                   "topic %s, read by no view",
+		                                                   "topic %s, not read",
 		                                                   job->sources[i].topic)});
 	}
 }
@@ -80,7 +81,7 @@ static void sources_add(struct steps *s)
 static void repartitions_add(struct steps *s)
 {
 	const struct plan *p = s->v->plan;
-	for (uint32_t i = 0; i < p->nrepartitions; i++) {
+	for (uint32_t i = 0; i < p->nrepartitions + p->nchannels; i++) {
 		const char *name = p->repartitions[i].topic;
 		for (uint32_t k = 0; k < p->nstages; k++)
 			if (p->stages[k].in == &p->repartitions[i])
@@ -209,7 +210,7 @@ static void stage_edges(struct steps *s, const struct stage *st, double late, do
 static void repartition_edges(struct steps *s)
 {
 	const struct plan *p = s->v->plan;
-	for (uint32_t i = 0; i < p->nrepartitions; i++) {
+	for (uint32_t i = 0; i < p->nrepartitions + p->nchannels; i++) {
 		uint32_t to = repartition_at(s, &p->repartitions[i]);
 		edge_add(s, p->repartitions[i].source, to, s->out->nodes[to].records_per_s);
 	}
@@ -231,10 +232,11 @@ void observe_steps(const struct job_seen *j, const struct job_view *v, const cha
 	struct steps s = {
 	        .j = j, .v = v, .a = a, .now_ms = now_ms, .out = out, .online = online};
 	const struct plan *p = v->plan;
-	uint32_t steps = v->job->nsources + p->nrepartitions + out->nviews;
+	uint32_t topics = p->nrepartitions + p->nchannels;
+	uint32_t steps = v->job->nsources + topics + out->nviews;
 	out->nodes = arena_calloc(a, steps + 4, sizeof *out->nodes);
 	out->edges = arena_calloc(
-	        a, p->nrepartitions + 3 * out->nviews + 2 * p->nstages, sizeof *out->edges);
+	        a, topics + 3 * out->nviews + 2 * p->nstages, sizeof *out->edges);
 	sources_add(&s);
 	repartitions_add(&s);
 	views_add(&s);

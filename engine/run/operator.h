@@ -41,12 +41,15 @@ struct op_conf {
 	int32_t partition;
 	uint32_t view;            /* window: index of the view */
 	const struct repartition *repartition; /* key_by */
+	const struct monitor_step *step;       /* a monitor's */
 	uint32_t topic;           /* session's number of the topic it appends to */
+	uint32_t alerts;          /* monitor: the same of the topic of alerts */
 	struct output output;
 	int64_t *src_offset;      /* key_by: told where the record it appends next came from */
-	struct table *table;      /* window; set before the first batch */
+	struct table *table;      /* of what has state; set before the first batch */
 	uint32_t space;
 	uint32_t schema_id;       /* registry id of its rows; 0: single-object framing */
+	uint32_t alert_schema_id; /* monitor */
 	struct key_sample *keys;  /* NULL: entities are not keyed like the topic */
 	bool online;              /* remember each entity's last row of the epoch */
 };
@@ -64,7 +67,8 @@ struct operator {
 	enum status (*batch)(struct op *op, const struct batch *b, const int64_t *stream_time,
 		struct arena *a, struct error *e);
 	/* Input is idle: does what is due at stream_time without limit, at most EXPIRE_CHUNK
-	 * entities a call. ST_END: nothing more is due. */
+	 * entities a call. ST_END: nothing more is due. stream_time INT64_MIN: the input is empty
+	 * and always was; only steps of monitors are told. */
 	enum status (*expire)(struct op *op, int64_t stream_time, struct arena *a,
 		struct error *e);
 	/* The last row of a changed entity in this epoch, for the online store; false: none. */
@@ -85,6 +89,7 @@ struct operator {
 /* What main.c hands to the engine. */
 struct operators {
 	const struct operator *window, *key_by;
+	const struct operator *const *monitor; /* by enum monitor_role */
 };
 
 #endif

@@ -4,7 +4,7 @@
 // entity includes the source's key, or the topic has one partition; otherwise behind a
 // repartition topic that all views of the same source and entity share.
 // Not here: creating topics, assigning tasks.
-#include "run/plan.h"
+#include "run/plan_inside.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -125,7 +125,8 @@ static void repartition_view_add(struct plan *p, struct repartition *r, uint32_t
 
 static enum status repartitions_make(struct plan *p, const int32_t *partitions, struct error *e)
 {
-	struct repartition *rs = arena_calloc(&p->arena, p->job->nviews, sizeof *rs);
+	struct repartition *rs =
+		arena_calloc(&p->arena, p->job->nviews + CHANNELS_MAX, sizeof *rs);
 	for (uint32_t i = 0; i < p->job->nviews; i++) {
 		const struct view *v = &p->job->views[i];
 		if (view_in_place(p, i, partitions))
@@ -150,7 +151,7 @@ static enum status repartitions_make(struct plan *p, const int32_t *partitions, 
 			return ST_ERR;
 	}
 	p->repartitions = rs;
-	return ST_OK;
+	return plan_monitors_make(p, rs + p->nrepartitions, e);
 }
 
 static const char *changelog_name(struct plan *p, const char *stage)
@@ -166,13 +167,15 @@ static void stage_source(struct plan *p, struct stage *st, uint32_t source,
 	const struct repartition **out =
 		arena_alloc(&p->arena, (p->nrepartitions + 1) * sizeof *out);
 	*st = (struct stage){.name = topic_safe(&p->arena, s->name), .topic = s->topic,
-		.partitions = partitions[source], .source = source, .views = views, .out = out};
+		.partitions = partitions[source], .source = source, .views = views, .out = out,
+		.schema = s->schema};
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		if (p->job->views[i].source == source && view_in_place(p, i, partitions))
 			views[st->nviews++] = i;
 	for (uint32_t i = 0; i < p->nrepartitions; i++)
 		if (p->repartitions[i].source == source)
 			out[st->nout++] = &p->repartitions[i];
+	plan_monitors_source(p, st);
 	st->changelog = changelog_name(p, st->name);
 }
 
@@ -180,22 +183,24 @@ static void stage_repartition(struct plan *p, struct stage *st, const struct rep
 {
 	*st = (struct stage){.name = r->topic + strlen(p->group) + 1, .topic = r->topic,
 		.partitions = r->shards, .source = r->source, .in = r, .views = r->views,
-		.nviews = r->nviews};
+		.nviews = r->nviews, .schema = p->job->sources[r->source].schema};
 	st->changelog = changelog_name(p, st->name);
 }
 
 static void stages_make(struct plan *p, const int32_t *partitions)
 {
 	struct stage *st =
-		arena_calloc(&p->arena, p->job->nsources + p->nrepartitions, sizeof *st);
+		arena_calloc(&p->arena, p->job->nsources + p->nrepartitions + CHANNELS_MAX,
+			sizeof *st);
 	for (uint32_t i = 0; i < p->job->nsources; i++) {
 		struct stage made;
 		stage_source(p, &made, i, partitions);
-		if (made.nviews || made.nout) /* a source that nothing reads is not consumed */
+		if (made.nviews || made.nout || made.nsteps) /* a source that nothing reads is not consumed */
 			st[p->nstages++] = made;
 	}
 	for (uint32_t i = 0; i < p->nrepartitions; i++)
 		stage_repartition(p, &st[p->nstages++], &p->repartitions[i]);
+	p->nstages += plan_monitors_stages(p, &st[p->nstages]);
 	p->stages = st;
 }
 
@@ -273,6 +278,7 @@ static uint64_t plan_hash(const struct plan *p)
 			(int)p->stages[i].partitions);
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		buf_printf(&b, "%s\n", p->job->views[i].plan_text);
+	plan_monitors_hash(p, &b);
 	uint64_t h = XXH3_64bits(b.p, b.len);
 	buf_release(&b);
 	return h;
@@ -342,10 +348,13 @@ uint32_t plan_topics(const struct plan *p, struct log_topic_conf **out, struct a
 {
 	uint32_t n = 0;
 	struct log_topic_conf *t = arena_calloc(a,
-		p->nstages + p->nrepartitions + p->job->nviews + 2, sizeof *t);
-	for (uint32_t i = 0; i < p->nrepartitions; i++)
+		p->nstages + p->nrepartitions + p->nchannels + p->job->nviews + 2 +
+			MONITOR_TOPICS_MAX,
+		sizeof *t);
+	for (uint32_t i = 0; i < p->nrepartitions + p->nchannels; i++)
 		t[n++] = (struct log_topic_conf){.name = p->repartitions[i].topic,
 			.partitions = p->repartitions[i].shards, .conf = conf_ours};
+	n += plan_monitors_topics(p, t + n);
 	for (uint32_t i = 0; i < p->nstages; i++)
 		t[n++] = (struct log_topic_conf){.name = p->stages[i].changelog,
 			.partitions = p->stages[i].partitions, .conf = conf_ours};

@@ -29,6 +29,31 @@ struct repartition {
 /* event_time, known_at, source_partition, source_offset, stream_time */
 #define REPARTITION_HEAD 5
 
+/* Drift records, alerts. */
+#define MONITOR_SCHEMAS 2
+
+/* What monitors (lang/job.h) do, each step an operator of its own. */
+enum monitor_role {
+	ROLE_PROFILE,     /* in the predictions' stage: profiles of this partition's windows */
+	ROLE_SCORES,      /* in the predictions' stage: scores on their way to their labels */
+	ROLE_LABELS,      /* in the labels' stage: labels on their way to their scores */
+	ROLE_JOIN,        /* by prediction id: scores meet labels */
+	ROLE_MERGE,       /* one task: partitions' profiles become windows, records, alerts */
+	ROLE_MERGE_ERRORS, /* the same of scores with labels */
+	MONITOR_ROLES
+};
+struct monitor_step {
+	enum monitor_role role;
+	uint32_t monitor;
+	struct slice space;
+};
+
+/* Fields of a channel's records behind REPARTITION_HEAD; _source_partition is the origin's. */
+enum channel_field {
+	CHANNEL_MONITOR, CHANNEL_STATE, CHANNEL_KIND, CHANNEL_ORIGIN, CHANNEL_SEGMENT,
+	CHANNEL_WINDOW, CHANNEL_ID, CHANNEL_NUMBER, CHANNEL_BODY, CHANNEL_FIELDS
+};
+
 struct stage {
 	const char *name;             /* <source>, or <source>.by.<columns> */
 	const char *topic;            /* the lead topic */
@@ -40,6 +65,9 @@ struct stage {
 	uint32_t nviews;
 	const struct repartition *const *out;
 	uint32_t nout;
+	const struct schema *schema;  /* of its batches */
+	const struct monitor_step *steps;
+	uint32_t nsteps;
 };
 
 struct view_plan {
@@ -61,8 +89,13 @@ struct plan {
 	const char *late_topic, *dead_topic;
 	const struct stage *stages;
 	uint32_t nstages;
-	const struct repartition *repartitions;
-	uint32_t nrepartitions;
+	const struct repartition *repartitions; /* then the nchannels channels: parts, ids */
+	uint32_t nrepartitions, nchannels;
+	/* Channels, between monitors' steps: windows' parts (one partition), and scores and labels
+	 * by id. NULL: no monitor needs it. They have no views; source is their first monitor's. */
+	const struct repartition *parts, *ids;
+	const char *drift_topic, *alerts_topic; /* NULL: no monitors */
+	const struct schema *drift_schema, *alert_schema;
 	const struct view_plan *views; /* as job->views */
 	uint64_t hash;                /* of all that changes results or state */
 };

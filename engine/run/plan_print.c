@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "lang/duration.h"
 #include "run/plan.h"
 #include "state/table.h"
@@ -53,6 +54,17 @@ static void source_print(const struct source *s, struct buf *out)
 
 /* -- stages -- */
 
+static const char *monitor_role_name(enum monitor_role r)
+{
+	static const char *const names[MONITOR_ROLES] = {[ROLE_PROFILE] = "profiles of this partition",
+	        [ROLE_SCORES] = "scores by id",
+	        [ROLE_LABELS] = "labels by id",
+	        [ROLE_JOIN] = "scores meet labels",
+	        [ROLE_MERGE] = "closes windows",
+	        [ROLE_MERGE_ERRORS] = "closes windows of scores with labels"};
+	return names[r];
+}
+
 static void stage_print(const struct plan *p, const struct stage *st, struct buf *out)
 {
 	buf_printf(out, "stage %s: %d task%s\n  reads       %s\n  changelog   %s\n", st->name,
@@ -63,6 +75,10 @@ static void stage_print(const struct plan *p, const struct stage *st, struct buf
 		buf_printf(out, "%s%s", i ? ", " : "", p->job->views[st->views[i]].name);
 	if (st->nviews)
 		buf_byte(out, '\n');
+	for (uint32_t i = 0; i < st->nsteps; i++)
+		buf_printf(out, "  monitor     %s: %s\n",
+		        p->job->monitors[st->steps[i].monitor].name,
+		        monitor_role_name(st->steps[i].role));
 	for (uint32_t i = 0; i < st->nout; i++) {
 		const struct repartition *r = st->out[i];
 		const struct schema *s = p->job->sources[r->source].schema;
@@ -241,6 +257,36 @@ static void view_print(const struct plan *p, uint32_t i, struct buf *out)
 	features_print(v, out);
 }
 
+static void monitor_print(const struct job *job, const struct monitor *m, struct buf *out)
+{
+	const struct source *s = &job->sources[m->source];
+	char number[NUM_MAX + 1];
+	buf_printf(out, "monitor %s of %s\n  columns     ", m->name, s->name);
+	names_print(out, s->schema, m->columns, m->ncolumns);
+	buf_str(out, "\n  segments    ");
+	names_print(out, s->schema, m->by, m->nby);
+	buf_printf(out, "%s\n  window      ", m->nby ? "" : "one");
+	duration_print(out, m->window_ms);
+	buf_printf(out, ", closed when every partition is ");
+	duration_print(out, s->lateness_ms);
+	buf_printf(out, " past its end\n  baseline    %llu rows%s\n  tests       ",
+	        (unsigned long long)m->baseline->segments[0].rows,
+	        m->by_baseline ? ", one for each segment" : "");
+	for (uint32_t i = 0; i < m->ntests; i++) {
+		number[num_format_double(number, m->tests[i].threshold)] = 0;
+		buf_printf(out, "%s%s %s", i ? ", " : "", drift_tests[m->tests[i].test].name,
+		        number);
+	}
+	buf_printf(out, " (mode %s)\n  alerts      after %u window%s in a row, of at least %u row%s\n",
+	        drift_modes[m->mode], m->sustain, m->sustain == 1 ? "" : "s", m->min_rows,
+	        m->min_rows == 1 ? "" : "s");
+	if (!m->labels)
+		return;
+	buf_printf(out, "  labels      from %s, for ", job->sources[m->labels->source].name);
+	duration_print(out, m->labels->wait_ms);
+	buf_byte(out, '\n');
+}
+
 static void topics_print(const struct plan *p, struct buf *out)
 {
 	struct log_topic_conf *t;
@@ -268,6 +314,10 @@ void plan_print(const struct plan *p, struct buf *out)
 	for (uint32_t i = 0; i < p->job->nviews; i++) {
 		buf_byte(out, '\n');
 		view_print(p, i, out);
+	}
+	for (uint32_t i = 0; i < p->job->nmonitors; i++) {
+		buf_byte(out, '\n');
+		monitor_print(p->job, &p->job->monitors[i], out);
 	}
 	buf_byte(out, '\n');
 	topics_print(p, out);

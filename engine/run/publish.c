@@ -108,6 +108,8 @@ static enum status row_collect(void *arg, uint32_t space, struct entry *en, stru
 	struct task *t = arg;
 	struct publish *p = t->publish;
 	struct online_row r;
+	if (space >= t->stage->nviews) /* of a monitor */
+		return ST_OK;
 	if (!t->ops[space].def->online(t->ops[space].op, en, &r))
 		return ST_OK;
 	r.view = t->ops[space].online_view;

@@ -35,7 +35,7 @@ static void views_init(struct view_report *v, uint32_t n)
 /* A repartition's records without an entity count for the views behind it. */
 static void task_views_add(struct view_report *views, const struct task *t)
 {
-	for (uint32_t i = 0; i < t->nops; i++) {
+	for (uint32_t i = 0; i < t->stage->nviews + t->stage->nout; i++) {
 		const struct op_counts *c = t->ops[i].def->counts(t->ops[i].op);
 		if (i < t->stage->nviews) {
 			counts_add(&views[t->stage->views[i]].counts, c);

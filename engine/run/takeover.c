@@ -116,10 +116,11 @@ static void table_make(struct task *t)
 	/* Tasks may gather here up to all of them: each has its share from the start. */
 	uint64_t share = c->memory_bytes / (all ? all : 1);
 	struct table_conf conf = {.clock = c->clock, .store = t->store, .spaces = t->spaces,
-		.nspaces = t->stage->nviews, .memory_bytes = share};
+		.nspaces = t->nspaces, .memory_bytes = share};
 	t->table = table_new(&conf);
-	for (uint32_t i = 0; i < t->stage->nviews; i++)
-		t->ops[i].def->table_set(t->ops[i].op, t->table);
+	for (uint32_t i = 0; i < t->nops; i++)
+		if (t->ops[i].def->table_set)
+			t->ops[i].def->table_set(t->ops[i].op, t->table);
 }
 
 /* Where the local copy stands; 0 when there is none. */
@@ -207,10 +208,10 @@ static enum status step_bounds(struct task *t, struct error *e)
 
 static int space_of(const struct task *t, struct slice name)
 {
-	for (uint32_t i = 0; i < t->stage->nviews; i++)
+	for (uint32_t i = 0; i < t->nspaces; i++)
 		if (slice_eq(t->spaces[i].name, name))
 			return (int)i;
-	return -1; /* a view that the job no longer has */
+	return -1; /* a view or monitor that the job no longer has */
 }
 
 static enum status row_apply(void *arg, const struct changelog_row *row, struct error *e)

@@ -35,7 +35,7 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	struct op_slot *slot = &t->ops[t->nops];
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.view = view, .topic = w->conf.log->topic(w->session, vp->topic),
-		.output = {w, output_append}, .space = t->nops,
+		.output = {w, output_append}, .space = t->nspaces,
 		.keys = task_source(t)->key_field >= 0 && !t->stage->in && t->stage->partitions > 1
 				? w->keys
 				: NULL,
@@ -44,7 +44,8 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
 	if (slot->def->open(&conf, &slot->op, e))
 		return ST_ERR;
-	t->spaces[t->nops++] = (struct table_space){vp->space, slot->def->pack, slot->op};
+	t->nops++;
+	t->spaces[t->nspaces++] = (struct table_space){vp->space, slot->def->pack, slot->op};
 	if (!w->conf.online_ops)
 		return ST_OK;
 	struct online_view ov = {.name = v->name, .version = v->version,
@@ -70,17 +71,54 @@ static enum status key_by_add(struct task *t, uint32_t out, struct error *e)
 	return ST_OK;
 }
 
+/* The topic that a step appends to. */
+static const char *step_topic(const struct plan *p, enum monitor_role role)
+{
+	switch (role) {
+	case ROLE_SCORES:
+	case ROLE_LABELS:
+		return p->ids->topic;
+	case ROLE_MERGE:
+	case ROLE_MERGE_ERRORS:
+		return p->drift_topic;
+	default:
+		return p->parts->topic;
+	}
+}
+
+static enum status step_open(struct task *t, const struct monitor_step *s, struct error *e)
+{
+	struct worker *w = t->worker;
+	const struct plan *p = w->conf.plan;
+	const uint32_t *ids = w->conf.schema_ids ? w->conf.schema_ids + p->job->nviews : NULL;
+	struct op_slot *slot = &t->ops[t->nops];
+	struct op_conf conf = {.plan = p, .stage = t->stage, .partition = t->partition, .step = s,
+		.topic = w->conf.log->topic(w->session, step_topic(p, s->role)),
+		.alerts = w->conf.log->topic(w->session, p->alerts_topic),
+		.output = {w, output_append}, .space = t->nspaces, .schema_id = ids ? ids[0] : 0,
+		.alert_schema_id = ids ? ids[1] : 0};
+	*slot = (struct op_slot){.def = w->conf.operators->monitor[s->role]};
+	if (slot->def->open(&conf, &slot->op, e))
+		return ST_ERR;
+	t->nops++;
+	t->spaces[t->nspaces++] = (struct table_space){s->space, slot->def->pack, slot->op};
+	return ST_OK;
+}
+
 static enum status ops_open(struct task *t, struct error *e)
 {
-	uint32_t n = t->stage->nviews + t->stage->nout;
-	t->ops = xcalloc(n, sizeof *t->ops);
-	t->spaces = xcalloc(t->stage->nviews, sizeof *t->spaces);
+	uint32_t nspaces = t->stage->nviews + t->stage->nsteps;
+	t->ops = xcalloc(nspaces + t->stage->nout, sizeof *t->ops);
+	t->spaces = xcalloc(nspaces, sizeof *t->spaces);
 	t->moved = xcalloc(t->stage->nout, sizeof *t->moved);
 	for (uint32_t i = 0; i < t->stage->nviews; i++)
 		if (window_add(t, t->stage->views[i], e))
 			return ST_ERR;
 	for (uint32_t i = 0; i < t->stage->nout; i++)
 		if (key_by_add(t, i, e))
+			return ST_ERR;
+	for (uint32_t i = 0; i < t->stage->nsteps; i++)
+		if (step_open(t, &t->stage->steps[i], e))
 			return ST_ERR;
 	return ST_OK;
 }
@@ -353,7 +391,7 @@ static enum status batch_process(struct task *t, const struct log_record *r, uin
 		values[i] = r[i].has_value ? r[i].value : (struct slice){NULL, 0};
 		t->counts.bytes += r[i].key.len + r[i].value.len;
 	}
-	const struct schema *s = task_source(t)->schema;
+	const struct schema *s = t->stage->schema;
 	const struct schema *in = t->stage->in ? t->stage->in->schema : s;
 	struct column *decoded = arena_calloc(a, in->nfields, sizeof *decoded);
 	struct bad_record *bad = arena_calloc(a, n, sizeof *bad);
@@ -427,16 +465,25 @@ static void idle_move(struct task *t)
 		t->idle_time = moved;
 }
 
+/* Nothing was ever read, and nothing is there. */
+static bool input_is_empty(const struct task *t)
+{
+	return !t->stage->in &&
+	       t->worker->conf.log->high_watermark(t->worker->session, t->topic, t->partition) ==
+		       t->next_offset;
+}
+
 enum status task_idle(struct task *t, struct error *e)
 {
 	int64_t was = t->idle_time;
 	idle_move(t);
 	int64_t now = task_expiry_time(t);
 	bool fired = false;
-	if (now == MARKER_NO_TIME)
+	if (now == MARKER_NO_TIME && !(t->stage->nsteps && input_is_empty(t)))
 		return ST_END;
 	arena_reset(&t->worker->batch);
-	for (uint32_t i = 0; i < t->nops; i++) {
+	uint32_t first = now == MARKER_NO_TIME ? t->nops - t->stage->nsteps : 0;
+	for (uint32_t i = first; i < t->nops; i++) {
 		uint32_t before = t->table ? table_changed(t->table) : 0;
 		enum status st =
 			t->ops[i].def->expire(t->ops[i].op, now, &t->worker->batch, e);

@@ -60,14 +60,15 @@ struct task {
 
 	struct merge_queue *queue; /* before the stage's merge; NULL: there is none (round.h) */
 	struct moved *moved;       /* per repartition */
-	struct op_slot *ops;   /* the stage's views first, in order, then its repartitions */
+	struct op_slot *ops;       /* the stage's views, its repartitions, its monitors' steps */
 	uint32_t nops;
 	const struct format *format;
 	struct decoder *decoder;
 	bool *wanted;
 	struct store_task *store;
 	struct table *table;
-	struct table_space *spaces;
+	struct table_space *spaces; /* of its views, then of its monitors' steps */
+	uint32_t nspaces;
 
 	/* The epoch: positions as processed, and as of the last commit. */
 	uint32_t topic, changelog; /* the session's numbers */

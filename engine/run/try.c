@@ -150,6 +150,28 @@ static void bad_tell(struct try *t, const struct log_record *r, bool late)
 	t->conf->bad(t->conf->arg, &bad);
 }
 
+static void drift_tell(struct try *t, const struct log_record *r)
+{
+	struct drift_record d;
+	arena_reset(&t->row);
+	bool ok = drift_record_read(r->value, &d, &t->row);
+	INVARIANT(ok);
+	t->counts->drift++;
+	if (t->conf->drift)
+		t->conf->drift(t->conf->arg, &d);
+}
+
+static void alert_tell(struct try *t, const struct log_record *r)
+{
+	struct alert_record d;
+	arena_reset(&t->row);
+	bool ok = alert_record_read(r->value, &d, &t->row);
+	INVARIANT(ok);
+	t->counts->alerts++;
+	if (t->conf->alert)
+		t->conf->alert(t->conf->arg, &d);
+}
+
 static void tap(void *arg, const char *topic, int32_t partition, const struct log_record *r)
 {
 	(void)partition;
@@ -159,6 +181,10 @@ static void tap(void *arg, const char *topic, int32_t partition, const struct lo
 		bad_tell(t, r, late);
 		return;
 	}
+	if (t->plan->drift_topic && strcmp(topic, t->plan->drift_topic) == 0)
+		drift_tell(t, r);
+	else if (t->plan->alerts_topic && strcmp(topic, t->plan->alerts_topic) == 0)
+		alert_tell(t, r);
 	for (uint32_t i = 0; i < t->conf->job->nviews; i++) {
 		struct try_row row;
 		if (strcmp(topic, t->plan->views[i].topic) != 0)
@@ -211,7 +237,8 @@ static enum status start(struct try *t, struct error *e)
 static void counts_take(struct try *t)
 {
 	*t->counts = (struct try_counts){.rows = t->counts->rows,
-		.expiry_rows = t->counts->expiry_rows};
+		.expiry_rows = t->counts->expiry_rows, .drift = t->counts->drift,
+		.alerts = t->counts->alerts};
 	for (uint32_t i = 0; i < t->worker->ntasks; i++) {
 		const struct task *k = t->worker->tasks[i];
 		if (k->stage->in)

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "run/drift_record.h"
 #include "run/operator.h"
 #include "run/plan.h"
 
@@ -36,7 +37,7 @@ struct try_bad {
 };
 
 struct try_counts {
-	uint64_t records, late, dead, rows, expiry_rows;
+	uint64_t records, late, dead, rows, expiry_rows, drift, alerts;
 };
 
 struct try_conf {
@@ -47,6 +48,9 @@ struct try_conf {
 	const struct format *json, *avro;
 	void (*row)(void *arg, const struct try_row *r);
 	void (*bad)(void *arg, const struct try_bad *b); /* may be NULL */
+	/* Of monitors; both may be NULL. */
+	void (*drift)(void *arg, const struct drift_record *r);
+	void (*alert)(void *arg, const struct alert_record *r);
 	void *arg;
 };
 

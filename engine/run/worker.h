@@ -26,7 +26,7 @@ struct worker_conf {
 	const struct operators *operators;
 	const struct format *avro;           /* the format of repartition topics */
 	const struct schema_source *schemas; /* writer schemas; may be NULL */
-	const uint32_t *schema_ids;          /* per view, in the registry; NULL: none */
+	const uint32_t *schema_ids; /* in the registry; NULL: none. Per view, then MONITOR_SCHEMAS */
 	struct store *store;                 /* NULL: state in memory only */
 	struct clock *clock;
 	const char *node;                    /* node id */

@@ -220,8 +220,6 @@ static const struct broken {
         /* not yet */
         {"views:\n", "tables: {p: {topic: p}}\nviews:\n", 10, 1,
                 "'tables' is not supported yet", NULL},
-        {"views:\n", "monitors: {m: {from: p}}\nviews:\n", 10, 1,
-                "'monitors' is not supported yet", NULL},
         {"    where: not cancelled", "    join: {planes: tailnum}", 14, 5,
                 "'join' is not supported yet", NULL},
         /* schemas */
@@ -414,7 +412,7 @@ static void repeat(struct buf *b, const char *s, size_t bytes)
 
 static void make_huge(struct buf *b)
 {
-	repeat(b, "# filler\n", JOB_FILE_BYTES_MAX + 100);
+	repeat(b, "# filler\n", JOB_STORED_BYTES_MAX + 100);
 }
 
 static void make_deep_flow(struct buf *b)
@@ -515,7 +513,7 @@ static void make_nul(struct buf *b)
 }
 
 static const struct hostile hostiles[] = {
-        {"huge", make_huge, "larger than 1 MiB"},
+        {"huge", make_huge, "larger than 4 MiB"},
         {"deep flow", make_deep_flow, "nested too deeply"},
         {"deep block", make_deep_block, "nested too deeply"},
         {"deep maps", make_deep_maps, "nested too deeply"},

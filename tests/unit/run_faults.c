@@ -106,7 +106,7 @@ static struct job *job_make(void)
 
 static void worker_start(struct world *w, uint32_t number)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by};
+	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
 	static atomic_bool never;
 	struct error e;
 	struct worker_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,

@@ -251,7 +251,7 @@ static uint32_t room(void *arg, const char *topic, int32_t partition)
 
 static void worker_start(struct world *w)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by};
+	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
 	static atomic_bool never;
 	struct error e;
 	struct worker_conf c = {.plan = w->plan,
