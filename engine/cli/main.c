@@ -21,7 +21,7 @@
 
 #define CLIENT_ID "weir"
 #define PREFIX_MAX 64
-#define BACKLOG_PART 32 /* of a node's memory: rows on their way to the online store */
+#define BACKLOG_PART 16 /* of a node's memory: rows on their way to the online store */
 
 /* -- the outside world -- */
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rolling snapshot's invariant: every row that the state has is in the log at or after floor,
-// once the cursor has passed all. At the floor the store was the fold of the log up to it. A row
-// that changed since is in the log after it and is left out here; one that did not change is in
-// the store as it stands, and is written when the cursor comes by.
+// The rolling snapshot's invariant: every row that the state has is in the log at or after
+// floor, once the cursor has passed all. At the floor the store was the fold of the log up to
+// it. A row that changed since is in the log after it and is left out here; one that did not
+// change is in the store as it stands, and is written when the cursor comes by.
 #include "run/changelog.h"
 
 #include <string.h>
@@ -14,7 +14,8 @@
 #include "state/pack.h"
 
 /* A snapshot begins when the log has this much (unless told otherwise), and so many times the
- * state beside. It takes as many bytes an epoch as changes do: the log stays below twice this. */
+ * state beside. It takes as many bytes an epoch as changes do: the log stays below twice this.
+ */
 #define SNAPSHOT_MIN_BYTES (UINT64_C(64) << 20)
 #define SNAPSHOT_STATES 3
 #define SNAPSHOT_SLICE_MIN 16384
@@ -25,10 +26,11 @@
 
 struct block_writer {
 	struct task *task;
-	struct buf *buf;   /* the worker's */
-	uint32_t *numbers; /* per space of the task: its number in this block; 0: not named yet */
+	struct buf *buf; /* the worker's */
+	uint32_t *
+	        numbers; /* per space of the task: its number in this block; 0: not named yet */
 	uint32_t named;
-	uint64_t bytes;    /* of all rows so far */
+	uint64_t bytes; /* of all rows so far */
 };
 
 static enum status block_send(struct block_writer *w, struct error *e)
@@ -39,7 +41,7 @@ static enum status block_send(struct block_writer *w, struct error *e)
 	if (!w->named)
 		return ST_OK;
 	enum status st = worker_append(t->worker, t->changelog, t->partition,
-		(struct slice){&key, 1}, &value, NULL, 0, e);
+	        (struct slice){&key, 1}, &value, NULL, 0, e);
 	memset(w->numbers, 0, t->nspaces * sizeof *w->numbers);
 	w->named = 0;
 	w->buf->len = 0;
@@ -58,7 +60,7 @@ static void space_write(struct block_writer *w, uint32_t space)
 }
 
 static enum status row_write(struct block_writer *w, uint32_t space, struct slice entity,
-	struct slice row, struct error *e)
+        struct slice row, struct error *e)
 {
 	if (!w->named)
 		buf_byte(w->buf, CHANGELOG_FORMAT);
@@ -71,15 +73,16 @@ static enum status row_write(struct block_writer *w, uint32_t space, struct slic
 	return w->buf->len >= CHANGELOG_BLOCK_BYTES ? block_send(w, e) : ST_OK;
 }
 
-static enum status change_write(void *arg, uint32_t space, struct entry *en, struct slice row,
-	struct error *e)
+static enum status change_write(
+        void *arg, uint32_t space, struct entry *en, struct slice row, struct error *e)
 {
 	return row_write(arg, space, entry_entity(en), row, e);
 }
 
 /* -- the rolling snapshot -- */
 
-static enum status snapshot_row(void *arg, struct slice entity, struct slice row, struct error *e)
+static enum status snapshot_row(
+        void *arg, struct slice entity, struct slice row, struct error *e)
 {
 	struct block_writer *w = arg;
 	return row_write(w, w->task->next.snapshot.space, entity, row, e);
@@ -87,8 +90,8 @@ static enum status snapshot_row(void *arg, struct slice entity, struct slice row
 
 static void cursor_note(const struct buf *cursor, struct marker_snapshot *s)
 {
-	s->cursor_len = cursor->len < MARKER_CURSOR_MAX ? (uint32_t)cursor->len
-							 : MARKER_CURSOR_MAX;
+	s->cursor_len =
+	        cursor->len < MARKER_CURSOR_MAX ? (uint32_t)cursor->len : MARKER_CURSOR_MAX;
 	if (s->cursor_len)
 		memcpy(s->cursor, cursor->p, s->cursor_len);
 }
@@ -101,7 +104,7 @@ static void snapshot_start(struct task *t, struct marker_snapshot *s)
 	struct slice meta = table_flushed_meta(t->table);
 	min = min ? min : SNAPSHOT_MIN_BYTES;
 	if (s->log_bytes < min + SNAPSHOT_STATES * s->state_bytes || !meta.len ||
-		!store_meta_read(meta, &position, &flushed))
+	        !store_meta_read(meta, &position, &flushed))
 		return;
 	s->floor = position;
 	s->tail_bytes = s->done_bytes = 0;
@@ -119,14 +122,14 @@ static void snapshot_finish(struct task *t, struct marker_snapshot *s)
 	s->space = s->cursor_len = 0;
 }
 
-static enum status snapshot_slice(struct task *t, struct block_writer *w, uint64_t budget,
-	struct error *e)
+static enum status snapshot_slice(
+        struct task *t, struct block_writer *w, uint64_t budget, struct error *e)
 {
 	struct marker_snapshot *s = &t->next.snapshot;
 	uint64_t until = w->bytes + budget, from = w->bytes;
 	while (w->bytes < until && s->space < t->nspaces) {
 		enum status st = table_snapshot(t->table, s->space, &t->snapshot_cursor,
-			SNAPSHOT_PAGE, snapshot_row, w, &t->worker->batch, e);
+		        SNAPSHOT_PAGE, snapshot_row, w, &t->worker->batch, e);
 		if (st < 0)
 			return ST_ERR;
 		if (st == ST_END) {
@@ -147,8 +150,8 @@ static enum status snapshot_step(struct task *t, struct block_writer *w, struct 
 	if (s->floor < 0)
 		snapshot_start(t, s);
 	if (s->floor >= 0 &&
-		snapshot_slice(t, w, changed > SNAPSHOT_SLICE_MIN ? changed : SNAPSHOT_SLICE_MIN,
-			e))
+	        snapshot_slice(
+	                t, w, changed > SNAPSHOT_SLICE_MIN ? changed : SNAPSHOT_SLICE_MIN, e))
 		return ST_ERR;
 	s->log_bytes += w->bytes;
 	s->tail_bytes += w->bytes;
@@ -167,8 +170,8 @@ static enum status marker_send(struct task *t, struct error *e)
 	b->len = 0;
 	marker_write(&t->next, b);
 	struct slice value = buf_view(b);
-	return worker_append(t->worker, t->changelog, t->partition, (struct slice){&key, 1}, &value,
-		NULL, 0, e);
+	return worker_append(t->worker, t->changelog, t->partition, (struct slice){&key, 1},
+	        &value, NULL, 0, e);
 }
 
 enum status changelog_epoch(struct task *t, struct error *e)
@@ -178,7 +181,7 @@ enum status changelog_epoch(struct task *t, struct error *e)
 	w.buf->len = 0;
 	t->next_trim = -1;
 	if (failpoint(FP_EPOCH_CHANGELOG, e) || table_changes(t->table, change_write, &w, e) ||
-		snapshot_step(t, &w, e) || block_send(&w, e) || failpoint(FP_EPOCH_MARKER, e))
+	        snapshot_step(t, &w, e) || block_send(&w, e) || failpoint(FP_EPOCH_MARKER, e))
 		return ST_ERR;
 	return marker_send(t, e);
 }
@@ -206,7 +209,7 @@ void changelog_trim(struct task *t)
 		return;
 	if (c->log->delete_before(c->broker, t->stage->changelog, t->partition, t->trim, &e))
 		LOG_WARN("changelog", "%s[%d]: deleting what a snapshot replaced: %s",
-			t->stage->changelog, (int)t->partition, e.msg);
+		        t->stage->changelog, (int)t->partition, e.msg);
 	t->trim = -1; /* the next one takes it along */
 }
 
@@ -235,16 +238,16 @@ static struct slice row_read(struct reader *r)
 }
 
 enum status changelog_rows(struct slice block,
-	enum status (*fn)(void *arg, const struct changelog_row *row, struct error *e), void *arg,
-	struct error *e)
+        enum status (*fn)(void *arg, const struct changelog_row *row, struct error *e),
+        void *arg, struct error *e)
 {
 	struct slice names[SPACES_MAX];
 	struct reader r = reader_of(block);
 	uint32_t n = 0;
 	uint8_t format = reader_byte(&r);
 	if (r.failed || format != CHANGELOG_FORMAT)
-		return error_set(e, ERR_FATAL, 0, "a block of format %u, this weir reads %u", format,
-			CHANGELOG_FORMAT);
+		return error_set(e, ERR_FATAL, 0, "a block of format %u, this weir reads %u",
+		        format, CHANGELOG_FORMAT);
 	while (r.p < r.end) {
 		struct changelog_row row;
 		row.space = space_read(&r, names, &n);

@@ -19,12 +19,11 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/budget.h"
 #include "run/changelog.h"
 #include "run/publish.h"
 #include "run/round.h"
 #include "run/worker.h"
-
-#define OVERLAY_SHARE 4 /* of the memory budget, before an epoch ends early */
 
 enum status commit_ready(struct worker *w, struct error *e)
 {
@@ -50,7 +49,7 @@ bool commit_is_due(struct worker *w)
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->table)
 			live += table_live_bytes(w->tasks[i]->table);
-	if (live <= w->conf.memory_bytes / OVERLAY_SHARE)
+	if (live <= budget_overlay(w->conf.memory_bytes))
 		return false;
 	w->spent.early_epochs++;
 	return true;

@@ -13,6 +13,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/budget.h"
 #include "run/control.h"
 #include "run/observe.h"
 #include "run/state_dir.h"
@@ -59,7 +60,7 @@ enum status node_open(const struct node_conf *conf, struct node **out, struct er
 	}
 	failpoint_at(FP_START_LOCKED);
 	snprintf(db, sizeof db, "%s/db", conf->state_dir);
-	if (rocks_store_open(db, conf->memory_bytes / 4, &n->store, e)) {
+	if (rocks_store_open(db, budget_store(conf->memory_bytes), &n->store, e)) {
 		state_dir_close(&n->dir);
 		free(n);
 		return ST_ERR;
@@ -115,7 +116,7 @@ static void job_run_new(struct node *n, struct node_job *j, struct job *job)
 {
 	const struct node_conf *c = &n->conf;
 	uint32_t share = n->njobs > JOBS_EXPECTED ? n->njobs : JOBS_EXPECTED;
-	uint64_t memory = c->memory_bytes / 16 * 11 / (c->only ? 1 : share);
+	uint64_t memory = budget_jobs(c->memory_bytes) / (c->only ? 1 : share);
 	struct job_run_conf rc = {.job = job, .source = j->source, .prefix = c->prefix,
 		.log = c->log, .broker = c->broker, .online_ops = c->online_ops,
 		.online = c->online, .operators = c->operators, .avro = c->avro,

@@ -17,6 +17,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/budget.h"
 #include "run/merge.h"
 #include "run/moved.h"
 #include "run/worker.h"
@@ -55,7 +56,7 @@ void round_open(struct worker *w)
 	for (uint32_t i = 0; i < p->nstages; i++)
 		if (merges(&p->stages[i]))
 			w->merges[i] =
-			        merge_new(more_to_come, w->conf.memory_bytes / MERGE_SHARE / n);
+			        merge_new(more_to_come, budget_merge(w->conf.memory_bytes) / n);
 }
 
 void round_close(struct worker *w)

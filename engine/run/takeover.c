@@ -260,7 +260,7 @@ static enum status restore_commit(struct task *t, struct error *e)
 	buf_release(&meta);
 	failpoint_at(FP_START_REPLAYED);
 	k->uncommitted_bytes = 0;
-	return table_tidy(t->table, false, e);
+	return table_tidy(t->table, false, true, e);
 }
 
 static bool restore_commit_due(struct task *t)

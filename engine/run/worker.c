@@ -15,6 +15,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/budget.h"
 #include "run/changelog.h"
 #include "run/merge.h"
 #include "run/publish.h"
@@ -30,6 +31,7 @@
 #define TAKEOVER_ROUND_NS INT64_C(1000000000)
 #define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
 #define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
+#define FLUSHING_ROWS_MAX 100000         /* of all tasks at a time, but for a larger one alone */
 
 struct task *worker_task(struct worker *w, uint32_t topic, int32_t partition)
 {
@@ -305,15 +307,17 @@ static void idle_step(struct worker *w, bool all, bool *busy)
 	idle(w, all, busy);
 }
 
-/* Tables share the worker's budget: above it, each gives back its part. */
+/* Tables share the worker's budget: above it, each gives back its part. Their flushes take
+ * turns, as each needs memory while it runs. */
 static void tables_tidy(struct worker *w)
 {
-	uint64_t total = 0, budget = w->conf.memory_bytes / 2;
+	uint64_t total = 0, flushing = 0, budget = budget_tables(w->conf.memory_bytes);
 	struct table_stats st;
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->table) {
 			table_stats(w->tasks[i]->table, &st);
 			total += st.bytes;
+			flushing += st.flushing_rows;
 		}
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		struct task *t = w->tasks[i];
@@ -324,10 +328,14 @@ static void tables_tidy(struct worker *w)
 		table_budget_set(t->table,
 			total <= budget ? UINT64_MAX / 2
 					: (uint64_t)((double)st.bytes * (double)budget / (double)total));
-		if (table_tidy(t->table, false, &e)) {
+		bool may_flush = !flushing || flushing + st.dirty_rows <= FLUSHING_ROWS_MAX;
+		if (table_tidy(t->table, false, may_flush, &e)) {
 			/* The changelog has everything: the task stops, nothing is lost. */
 			task_fail(w, t, &e);
+			continue;
 		}
+		table_stats(t->table, &st);
+		flushing += st.flushing_rows;
 	}
 }
 
@@ -491,7 +499,7 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 		.transactional_id = w->transactional_id, .client_id = w->client_id,
 		.instance_id = conf->static_member ? w->transactional_id : NULL,
 		.subscribe = topics,
-		.memory_bytes = conf->memory_bytes / 4 - conf->memory_bytes / MERGE_SHARE,
+		.memory_bytes = budget_session(conf->memory_bytes),
 		.events = {w, on_assigned, on_revoked}};
 	enum status st = conf->log->session_open(conf->broker, &sc, &w->session, e);
 	free(topics);

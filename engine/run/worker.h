@@ -15,7 +15,6 @@
 #include "run/task.h"
 
 #define POLL_RECORDS_MAX 4096
-#define MERGE_SHARE 16 /* of the memory budget, in queues before the merge; the session's is less */
 
 struct worker_conf {
 	const struct plan *plan;

@@ -113,15 +113,15 @@ static void cold_from_set(struct space *s, int64_t due, struct slice entity)
 }
 
 /* Brings the next chunk of cold entities that are due into memory. */
-static enum status cold_load(struct table *t, uint32_t space, int64_t upto, struct arena *a,
-	struct error *e)
+static enum status cold_load(
+        struct table *t, uint32_t space, int64_t upto, struct arena *a, struct error *e)
 {
 	struct space *s = &t->spaces[space];
 	struct store_timer *timers = arena_alloc(a, COLD_CHUNK * sizeof *timers);
 	struct entry **load = arena_alloc(a, COLD_CHUNK * sizeof *load);
 	uint32_t n = 0, nload = 0, i;
 	if (t->conf.store->ops->timers(t->conf.store, s->conf.name, s->cold_from_due,
-		    buf_view(&s->cold_from_entity), STORE_NO_DUE, timers, COLD_CHUNK, &n, a, e))
+	            buf_view(&s->cold_from_entity), STORE_NO_DUE, timers, COLD_CHUNK, &n, a, e))
 		return ST_ERR;
 	for (i = 0; i < n && timers[i].due <= upto; i++) {
 		uint64_t hash = entity_hash(timers[i].entity);
@@ -145,7 +145,8 @@ static enum status cold_load(struct table *t, uint32_t space, int64_t upto, stru
 	return ST_OK;
 }
 
-/* Everything up to cold_from is in memory: a heap top at or before it is the smallest of all. */
+/* Everything up to cold_from is in memory: a heap top at or before it is the smallest of all.
+ */
 static bool cold_needed(const struct space *s, int64_t upto)
 {
 	if (s->cold_next > upto)
@@ -154,11 +155,11 @@ static bool cold_needed(const struct space *s, int64_t upto)
 		return true;
 	const struct due_item *top = &s->due[0];
 	return due_cmp(top->due, entry_entity(top->en), s->cold_from_due,
-		       buf_view(&s->cold_from_entity)) > 0;
+	               buf_view(&s->cold_from_entity)) > 0;
 }
 
 enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entry **out,
-	struct arena *a, struct error *e)
+        struct arena *a, struct error *e)
 {
 	struct space *s = &t->spaces[space];
 	while (cold_needed(s, upto))

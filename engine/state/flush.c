@@ -11,8 +11,8 @@
 #include "base/failpoint.h"
 #include "state/table_inside.h"
 
-/* What a restart after a kill has to replay, at most: seconds, and rows. The rows bound how long
- * freezing takes, too. */
+/* What a restart after a kill has to replay, at most: seconds, and rows. The rows bound how
+ * long freezing takes, too. */
 #define FLUSH_INTERVAL_NS INT64_C(10000000000)
 #define FLUSH_DIRTY_ROWS 200000
 #define FLUSH_DIRTY_SHARE 4 /* early, when a quarter of the budget is dirty */
@@ -35,7 +35,7 @@ bool flush_is_due(const struct table *t, bool force)
 	if (!t->ndirty && !t->meta_dirty)
 		return false;
 	if (force || t->ndirty >= FLUSH_DIRTY_ROWS ||
-		t->dirty_bytes > t->conf.memory_bytes / FLUSH_DIRTY_SHARE)
+	        t->dirty_bytes > t->conf.memory_bytes / FLUSH_DIRTY_SHARE)
 		return true;
 	return clock_mono_ns(t->conf.clock) - t->last_flush_ns >= FLUSH_INTERVAL_NS;
 }
@@ -55,8 +55,8 @@ static void *flush_run(void *arg)
 	qsort(f->writes, f->n, sizeof *f->writes, write_cmp);
 	f->status = failpoint(FP_FLUSH_WRITE, &f->error);
 	if (!f->status)
-		f->status = f->store->ops->write(f->store, f->writes, f->n, buf_view(&f->meta),
-			&f->error);
+		f->status = f->store->ops->write(
+		        f->store, f->writes, f->n, buf_view(&f->meta), &f->error);
 	failpoint_at(FP_FLUSH_WRITTEN);
 	atomic_store_explicit(&f->done, true, memory_order_release);
 	return NULL;
@@ -65,9 +65,10 @@ static void *flush_run(void *arg)
 static void freeze(struct table *t, struct flush *f, struct entry *en)
 {
 	f->items[f->n] = (struct flush_item){.en = en, .row = en->row, .len = en->row_len};
-	f->writes[f->n] = (struct store_write){
-		.key = {t->spaces[en->space].conf.name, entry_entity(en)},
-		.value = {en->row, en->row_len}, .old_due = en->stored_due};
+	f->writes[f->n] =
+	        (struct store_write){.key = {t->spaces[en->space].conf.name, entry_entity(en)},
+	                .value = {en->row, en->row_len},
+	                .old_due = en->stored_due};
 	en->dirty = false;
 	en->frozen = ++f->n;
 }
@@ -127,8 +128,8 @@ static void thaw_failed(struct table *t, const struct flush *f)
 static void thaw_written(struct table *t, const struct flush *f)
 {
 	for (uint32_t i = 0; i < f->n; i++)
-		f->items[i].en->stored_due = f->items[i].row ? pack_due(f->items[i].row)
-							      : STORE_NO_DUE;
+		f->items[i].en->stored_due =
+		        f->items[i].row ? pack_due(f->items[i].row) : STORE_NO_DUE;
 	t->flushed_meta.len = 0;
 	buf_slice(&t->flushed_meta, buf_view(&f->meta));
 	t->stats.flushes++;

@@ -14,10 +14,10 @@
 
 /* How many bytes follow a tag, and what to keep of eight bytes read. */
 static const uint8_t tag_bytes[16] = {0, 1, 2, 3, 4, 6, 2, 8};
-#define TAG_TOP 6  /* the two upper bytes: a double with a short mantissa */
+#define TAG_TOP 6 /* the two upper bytes: a double with a short mantissa */
 #define TAG_FULL 7
-static const uint64_t tag_mask[16] = {0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff,
-	0xffff, UINT64_MAX};
+static const uint64_t tag_mask[16] = {
+        0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff, 0xffff, UINT64_MAX};
 /* By the number of bytes up to the highest that is not zero. */
 static const uint8_t tag_of_bytes[9] = {0, 1, 2, 3, 4, 5, 5, TAG_FULL, TAG_FULL};
 

@@ -8,8 +8,8 @@
 
 #include "state/table_inside.h"
 
-#define NEW_ROW_BYTES 200             /* room for changes, beside a quarter of the row */
-#define PACKED_KEEP_BYTES (1u << 20)  /* kept between epochs */
+#define NEW_ROW_BYTES 200            /* room for changes, beside a quarter of the row */
+#define PACKED_KEEP_BYTES (1u << 20) /* kept between epochs */
 #define LIVE_LOOK_CHANGES 64
 #define LIVE_LOOK_EVERY 32
 
@@ -62,7 +62,7 @@ static uint8_t *spare_take(struct table *t, uint32_t need, uint32_t *cap)
 {
 	uint32_t class = 0;
 	while (class < SPARE_CLASSES && SPARE_BYTES_MIN << class < need)
-		class++;
+		class ++;
 	*cap = class < SPARE_CLASSES ? SPARE_BYTES_MIN << class : need;
 	if (class == SPARE_CLASSES || !t->spare[class])
 		return xmalloc(*cap);
@@ -76,7 +76,7 @@ static void spare_give(struct table *t, struct heap *h)
 {
 	uint32_t class = SPARE_CLASSES;
 	while (class && SPARE_BYTES_MIN << (class - 1) > h->cap)
-		class--;
+		class --;
 	uint8_t *p = h->base;
 	*h = (struct heap){0};
 	uint32_t cap = class ? SPARE_BYTES_MIN << (class - 1) : 0;
@@ -188,8 +188,8 @@ uint32_t table_changed(const struct table *t)
 	return t->nchanges;
 }
 
-/* Asked for after every batch: counted again once there are more changes by a quarter, and now and
- * then, since rows grow where the table does not see it. */
+/* Asked for after every batch: counted again once there are more changes by a quarter, and now
+ * and then, since rows grow where the table does not see it. */
 uint64_t table_live_bytes(struct table *t)
 {
 	bool more = t->nchanges > t->live_counted + t->live_counted / 4 + LIVE_LOOK_CHANGES;
@@ -226,9 +226,9 @@ static struct slice change_row(const struct table *t, const struct change *c)
 }
 
 enum status table_changes(struct table *t,
-	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct slice row,
-		struct error *e),
-	void *arg, struct error *e)
+        enum status (*fn)(
+                void *arg, uint32_t space, struct entry *en, struct slice row, struct error *e),
+        void *arg, struct error *e)
 {
 	for (uint32_t i = 0; i < t->nchanges; i++) {
 		struct change *c = change_at(t, i);
@@ -240,8 +240,8 @@ enum status table_changes(struct table *t,
 }
 
 enum status table_changes_read(struct table *t,
-	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
-	void *arg, struct error *e)
+        enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
+        void *arg, struct error *e)
 {
 	for (uint32_t i = 0; i < t->nchanges; i++)
 		if (fn(arg, change_at(t, i)->en->space, change_at(t, i)->en, e))

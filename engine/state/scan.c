@@ -18,29 +18,30 @@ static int scan_item_cmp(const void *pa, const void *pb)
 }
 
 static enum status row_give(
-	enum status (*fn)(void *, struct slice, struct slice, struct error *), void *arg,
-	struct slice entity, struct slice packed, struct arena *a, struct error *e)
+        enum status (*fn)(void *, struct slice, struct slice, struct error *), void *arg,
+        struct slice entity, struct slice packed, struct arena *a, struct error *e)
 {
 	bool ok = pack_check(packed);
 	uint8_t *row = ok ? arena_alloc(a, pack_row_bytes(packed)) : NULL;
 	if (!ok || !pack_read(packed, row))
 		return error_set(e, ERR_FATAL, 0,
-			"a state row of the local copy is damaged; delete the state directory: "
-			"it is restored from the changelog");
+		        "a state row of the local copy is damaged; delete the state directory: "
+		        "it is restored from the changelog");
 	return fn(arg, entity, (struct slice){row, pack_row_bytes(packed)}, e);
 }
 
 /* Without a store everything is in memory: one page. */
 static enum status scan_memory(struct space *s,
-	enum status (*fn)(void *, struct slice, struct slice, struct error *), void *arg,
-	struct arena *a, struct error *e)
+        enum status (*fn)(void *, struct slice, struct slice, struct error *), void *arg,
+        struct arena *a, struct error *e)
 {
 	struct scan_item *items = arena_alloc(a, (s->count + 1) * sizeof *items);
 	uint64_t n = 0;
 	for (uint64_t k = 0; k <= s->mask; k++) {
-		struct entry *en = s->slots[k].en;
+		struct entry *en = slot_entry(s->slots[k]);
 		if (en && en->row)
-			items[n++] = (struct scan_item){entry_entity(en), {en->row, en->row_len}};
+			items[n++] =
+			        (struct scan_item){entry_entity(en), {en->row, en->row_len}};
 	}
 	qsort(items, n, sizeof *items, scan_item_cmp);
 	for (uint64_t i = 0; i < n; i++)
@@ -52,8 +53,8 @@ static enum status scan_memory(struct space *s,
 #define SCAN_PAGE 1024
 
 enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
-	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
-	void *arg, struct arena *a, struct error *e)
+        enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+        void *arg, struct arena *a, struct error *e)
 {
 	struct space *s = &t->spaces[space];
 	if (!t->conf.store)
@@ -64,7 +65,7 @@ enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
 	struct slice *rows = arena_alloc(a, SCAN_PAGE * sizeof *rows);
 	uint32_t n = 0;
 	if (t->conf.store->ops->scan(t->conf.store, s->conf.name, buf_view(cursor), entities,
-		    rows, SCAN_PAGE, &n, a, e))
+	            rows, SCAN_PAGE, &n, a, e))
 		return ST_ERR;
 	for (uint32_t i = 0; i < n; i++) {
 		struct entry *en = space_find(s, entities[i], entity_hash(entities[i]));
@@ -87,8 +88,8 @@ static bool changed_since(const struct entry *en)
 }
 
 enum status table_snapshot(struct table *t, uint32_t space, struct buf *cursor, uint32_t max,
-	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
-	void *arg, struct arena *a, struct error *e)
+        enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+        void *arg, struct arena *a, struct error *e)
 {
 	struct space *s = &t->spaces[space];
 	uint32_t n = 0;
@@ -96,7 +97,7 @@ enum status table_snapshot(struct table *t, uint32_t space, struct buf *cursor, 
 	struct slice *entities = arena_alloc(a, max * sizeof *entities);
 	struct slice *rows = arena_alloc(a, max * sizeof *rows);
 	if (t->conf.store->ops->scan(t->conf.store, s->conf.name, buf_view(cursor), entities,
-		    rows, max, &n, a, e))
+	            rows, max, &n, a, e))
 		return ST_ERR;
 	for (uint32_t i = 0; i < n; i++) {
 		struct entry *en = space_find(s, entities[i], entity_hash(entities[i]));

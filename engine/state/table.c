@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The write-back table: entities by hash, misses, eviction, the memory budget. Their rows are in
-// rows.c, due entities in due.c, the background flush in flush.c, reading in order in scan.c; all
-// work on struct table of table_inside.h.
+// The write-back table: entities by hash, misses, eviction, the memory budget. Their rows are
+// in rows.c, due entities in due.c, the background flush in flush.c, reading in order in
+// scan.c; all work on struct table of table_inside.h.
 //
 // Invariants: an entry that is changed in this epoch, dirty or frozen is never evicted; for an
 // entry that is not in memory, the store's row and timer are exact.
@@ -49,7 +49,7 @@ struct table *table_new(const struct table_conf *conf)
 		struct space *s = &t->spaces[i];
 		s->conf = conf->spaces[i];
 		s->mask = SLOTS_MIN - 1;
-		s->slots = xcalloc(SLOTS_MIN, sizeof *s->slots);
+		s->slots = xcalloc(SLOTS_MIN, sizeof(slot));
 		s->cold_next = conf->store ? INT64_MIN : STORE_NO_DUE;
 		s->cold_from_due = INT64_MIN;
 	}
@@ -61,7 +61,7 @@ struct table *table_new(const struct table_conf *conf)
 /* With its share of the slots and of the due heap, which are half to two thirds full. */
 uint64_t entry_bytes(const struct entry *en)
 {
-	return ((sizeof *en + en->key_len + 15) & ~UINT64_C(15)) + 2 * sizeof(struct slot) +
+	return ((sizeof *en + en->key_len + 15) & ~UINT64_C(15)) + 2 * sizeof(slot) +
 	       3 * sizeof(struct due_item) / 2;
 }
 
@@ -81,8 +81,8 @@ void table_free(struct table *t)
 	for (uint32_t i = 0; i < t->conf.nspaces; i++) {
 		struct space *s = &t->spaces[i];
 		for (uint64_t k = 0; k <= s->mask; k++)
-			if (s->slots[k].en)
-				entry_free(t, s->slots[k].en);
+			if (s->slots[k])
+				entry_free(t, slot_entry(s->slots[k]));
 		free(s->slots);
 		free(s->due);
 		buf_release(&s->cold_from_entity);
@@ -94,28 +94,41 @@ void table_free(struct table *t)
 	free(t);
 }
 
+static slot slot_make(const struct entry *en, uint64_t hash)
+{
+	return (hash & ~((UINT64_C(1) << 48) - 1)) | (uint64_t)(uintptr_t)en;
+}
+
+static uint64_t slot_home(const struct space *s, slot sl)
+{
+	return entity_hash(entry_entity(slot_entry(sl))) & s->mask;
+}
+
+static void slot_put(struct space *s, slot sl, uint64_t home)
+{
+	uint64_t k = home;
+	while (s->slots[k])
+		k = (k + 1) & s->mask;
+	s->slots[k] = sl;
+}
+
 static void slots_grow(struct space *s)
 {
-	struct slot *old = s->slots;
+	slot *old = s->slots;
 	uint64_t n = s->mask + 1;
 	s->mask = 2 * n - 1;
 	s->slots = xcalloc(2 * n, sizeof *s->slots);
-	for (uint64_t i = 0; i < n; i++) {
-		if (!old[i].en)
-			continue;
-		uint64_t k = old[i].hash & s->mask;
-		while (s->slots[k].en)
-			k = (k + 1) & s->mask;
-		s->slots[k] = old[i];
-	}
+	for (uint64_t i = 0; i < n; i++)
+		if (old[i])
+			slot_put(s, old[i], slot_home(s, old[i]));
 	free(old);
 }
 
 struct entry *space_find(struct space *s, struct slice entity, uint64_t hash)
 {
-	for (uint64_t k = hash & s->mask; s->slots[k].en; k = (k + 1) & s->mask) {
-		struct entry *en = s->slots[k].en;
-		if (s->slots[k].hash == hash && slice_eq(entry_entity(en), entity))
+	for (uint64_t k = hash & s->mask; s->slots[k]; k = (k + 1) & s->mask) {
+		struct entry *en = slot_entry(s->slots[k]);
+		if ((s->slots[k] ^ hash) >> 48 == 0 && slice_eq(entry_entity(en), entity))
 			return en;
 	}
 	return NULL;
@@ -127,15 +140,13 @@ struct entry *space_add(struct table *t, uint32_t space, struct slice entity, ui
 	if ((s->count + 1) * 10 > (s->mask + 1) * 7)
 		slots_grow(s);
 	struct entry *en = xcalloc(1, sizeof *en + entity.len);
+	INVARIANT((uintptr_t)en >> 48 == 0);
 	en->space = (uint16_t)space;
 	en->key_len = entity.len;
 	en->stored_due = STORE_NO_DUE;
 	en->due_pos = DUE_NONE;
 	memcpy(en->key, entity.p, entity.len);
-	uint64_t k = hash & s->mask;
-	while (s->slots[k].en)
-		k = (k + 1) & s->mask;
-	s->slots[k] = (struct slot){hash, en};
+	slot_put(s, slot_make(en, hash), hash & s->mask);
 	s->count++;
 	t->bytes += entry_bytes(en);
 	return en;
@@ -145,21 +156,21 @@ struct entry *space_add(struct table *t, uint32_t space, struct slice entity, ui
 static void slot_remove(struct space *s, uint64_t k)
 {
 	uint64_t hole = k;
-	for (uint64_t i = (k + 1) & s->mask; s->slots[i].en; i = (i + 1) & s->mask) {
-		uint64_t home = s->slots[i].hash & s->mask;
+	for (uint64_t i = (k + 1) & s->mask; s->slots[i]; i = (i + 1) & s->mask) {
+		uint64_t home = slot_home(s, s->slots[i]);
 		if (((i - home) & s->mask) >= ((i - hole) & s->mask)) {
 			s->slots[hole] = s->slots[i];
 			hole = i;
 		}
 	}
-	s->slots[hole].en = NULL;
+	s->slots[hole] = 0;
 	s->count--;
 }
 
 /* Forgets a clean entry: from now on the store's row and timer stand for it. */
 static void space_evict(struct table *t, struct space *s, uint64_t k)
 {
-	struct entry *en = s->slots[k].en;
+	struct entry *en = slot_entry(s->slots[k]);
 	int64_t due = due_of(s, en);
 	due_remove(s, en);
 	if (due < s->cold_next)
@@ -185,8 +196,8 @@ static int missing_cmp(const void *pa, const void *pb)
 	return slice_cmp(entry_entity(*a), entry_entity(*b));
 }
 
-enum status entries_load(struct table *t, struct entry **missing, uint32_t n, struct arena *a,
-	struct error *e)
+enum status entries_load(
+        struct table *t, struct entry **missing, uint32_t n, struct arena *a, struct error *e)
 {
 	if (!n)
 		return ST_OK;
@@ -199,8 +210,8 @@ enum status entries_load(struct table *t, struct entry **missing, uint32_t n, st
 			missing[distinct++] = missing[i];
 	n = distinct;
 	for (uint32_t i = 0; i < n; i++)
-		keys[i] = (struct store_key){t->spaces[missing[i]->space].conf.name,
-			entry_entity(missing[i])};
+		keys[i] = (struct store_key){
+		        t->spaces[missing[i]->space].conf.name, entry_entity(missing[i])};
 	if (t->conf.store->ops->get(t->conf.store, keys, n, values, a, e))
 		return ST_ERR;
 	t->stats.loads += n;
@@ -210,8 +221,8 @@ enum status entries_load(struct table *t, struct entry **missing, uint32_t n, st
 			continue;
 		if (!pack_check(values[i]))
 			return error_set(e, ERR_FATAL, 0,
-				"a state row of the local copy is damaged; delete the state "
-				"directory: it is restored from the changelog");
+			        "a state row of the local copy is damaged; delete the state "
+			        "directory: it is restored from the changelog");
 		t->stats.load_hits++;
 		row_replace(t, missing[i], values[i]);
 		missing[i]->stored_due = entry_row_due(missing[i]);
@@ -233,7 +244,8 @@ static void row_prefetch(const struct entry *en)
 }
 
 enum status table_resolve(struct table *t, uint32_t space, const struct slice *entities,
-	const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a, struct error *e)
+        const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a,
+        struct error *e)
 {
 	struct space *s = &t->spaces[space];
 	struct entry **missing = NULL;
@@ -243,7 +255,7 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(&s->slots[hashes[i] & s->mask]);
 	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(s->slots[hashes[i] & s->mask].en);
+		__builtin_prefetch(slot_entry(s->slots[hashes[i] & s->mask]));
 	for (uint32_t i = 0; i < n; i++) {
 		out[i] = space_find(s, entities[i], hashes[i]);
 		if (!out[i]) {
@@ -273,7 +285,7 @@ static void space_sweep(struct table *t, struct space *s, uint64_t limit)
 	uint64_t steps = s->mask + 1;
 	for (; steps && t->bytes > limit; steps--) {
 		s->hand = (s->hand + 1) & s->mask;
-		struct entry *en = s->slots[s->hand].en;
+		struct entry *en = slot_entry(s->slots[s->hand]);
 		if (!en || en->dirty || en->frozen || en->change)
 			continue;
 		if ((uint32_t)t->epoch - en->used <= 1 && t->bytes <= t->conf.memory_bytes)
@@ -298,17 +310,18 @@ static void table_evict(struct table *t)
 	t->stats.evicted += before - after;
 }
 
-enum status table_tidy(struct table *t, bool force, struct error *e)
+enum status table_tidy(struct table *t, bool force, bool may_flush, struct error *e)
 {
 	if (!t->conf.store)
 		return ST_OK;
 	if (flush_collect(t, false, e))
 		return ST_ERR;
-	if (!t->flush && flush_is_due(t, force) && flush_start(t, e))
+	if (!t->flush && may_flush && flush_is_due(t, force) && flush_start(t, e))
 		return ST_ERR;
 	table_evict(t);
 	/* All that is left is dirty or being written: wait for the disk, at most twice. */
-	for (int i = 0; i < 2 && t->bytes > t->conf.memory_bytes && t->ndirty + t->nfrozen; i++) {
+	for (int i = 0; i < 2 && t->bytes > t->conf.memory_bytes && t->ndirty + t->nfrozen;
+	        i++) {
 		if (!t->flush && t->ndirty && flush_start(t, e))
 			return ST_ERR;
 		if (flush_collect(t, true, e))
@@ -339,6 +352,8 @@ void table_stats(const struct table *t, struct table_stats *out)
 	*out = t->stats;
 	out->bytes = t->bytes;
 	out->dirty_bytes = t->dirty_bytes;
+	out->dirty_rows = t->ndirty;
+	out->flushing_rows = t->nfrozen;
 	out->entities_in_memory = 0;
 	for (uint32_t i = 0; i < t->conf.nspaces; i++)
 		out->entities_in_memory += t->spaces[i].count;

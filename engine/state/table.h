@@ -8,9 +8,9 @@
  * record of the commit they are the state of, in the background; only clean rows are evicted.
  * None of this shows in a result.
  *
- * Live rows are heaps (data/heap.h) that begin with struct row_head; the rest is the operator's.
- * Their packed form is what the changelog and the store hold.
- * Single-threaded but for the flusher, which reads frozen rows only.
+ * Live rows are heaps (data/heap.h) that begin with struct row_head; the rest is the
+ * operator's. Their packed form is what the changelog and the store hold. Single-threaded but
+ * for the flusher, which reads frozen rows only.
  */
 #ifndef WEIR_STATE_TABLE_H
 #define WEIR_STATE_TABLE_H
@@ -46,7 +46,7 @@ struct table_space {
 };
 
 struct table_conf {
-	struct clock *clock; /* paces flushes */
+	struct clock *clock;      /* paces flushes */
 	struct store_task *store; /* NULL: memory only */
 	const struct table_space *spaces;
 	uint32_t nspaces;
@@ -59,8 +59,8 @@ void table_free(struct table *t);
 /* Finds or makes the entries of n entities of a space, loading missing rows from the store in
  * one sorted read. Entries stay valid until the epoch ends. hashes: entity_hash() of each. */
 enum status table_resolve(struct table *t, uint32_t space, const struct slice *entities,
-	const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a,
-	struct error *e);
+        const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a,
+        struct error *e);
 uint64_t entity_hash(struct slice entity);
 /* Starts fetching the slot of a hash into the processor's cache. */
 void table_prefetch(const struct table *t, uint32_t space, uint64_t hash);
@@ -83,18 +83,18 @@ void **entry_note(struct entry *en);
 
 /* The entry with the smallest (due, entity) of the space with due <= upto. ST_END: none. */
 enum status table_due(struct table *t, uint32_t space, int64_t upto, struct entry **out,
-	struct arena *a, struct error *e);
+        struct arena *a, struct error *e);
 
 /* The entries changed in this epoch, in the order of first change. row: packed; p NULL:
  * forgotten. */
 enum status table_changes(struct table *t,
-	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct slice row,
-		struct error *e),
-	void *arg, struct error *e);
+        enum status (*fn)(
+                void *arg, uint32_t space, struct entry *en, struct slice row, struct error *e),
+        void *arg, struct error *e);
 /* The same for reading alone, before the commit. */
 enum status table_changes_read(struct table *t,
-	enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
-	void *arg, struct error *e);
+        enum status (*fn)(void *arg, uint32_t space, struct entry *en, struct error *e),
+        void *arg, struct error *e);
 uint32_t table_changed(const struct table *t);
 /* Bytes of the live rows, nearly. */
 uint64_t table_live_bytes(struct table *t);
@@ -107,9 +107,11 @@ void table_abort(struct table *t);
  * outside an epoch. It counts from the next commit on. */
 void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row);
 
-/* Between epochs: starts a flush if it is time (or force), collects a finished one, evicts clean
- * rows above the budget. Waits for the flusher only when the budget cannot be kept otherwise. */
-enum status table_tidy(struct table *t, bool force, struct error *e);
+/* Between epochs: starts a flush if it is time (or force) and it may, collects a finished one,
+ * evicts clean rows above the budget. Waits for the flusher only when the budget cannot be kept
+ * otherwise. Flushes that run side by side cost memory at the same time: see may_flush to it.
+ */
+enum status table_tidy(struct table *t, bool force, bool may_flush, struct error *e);
 /* Waits until everything committed is in the store. */
 enum status table_flush(struct table *t, struct error *e);
 
@@ -117,16 +119,16 @@ enum status table_flush(struct table *t, struct error *e);
  * *cursor starts empty and is advanced. Each entity once. ST_END after the last page. Rows are
  * unpacked. */
 enum status table_scan(struct table *t, uint32_t space, struct buf *cursor,
-	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
-	void *arg, struct arena *a, struct error *e);
+        enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+        void *arg, struct arena *a, struct error *e);
 
 /* For the changelog's rolling snapshot: at most max committed rows of a space, packed, in the
  * store's order, from *cursor on, which is advanced. Rows that the store does not have as they
- * stand are left out: the changelog has them, after the position in table_flushed_meta(). ST_END
- * after the last one. */
+ * stand are left out: the changelog has them, after the position in table_flushed_meta().
+ * ST_END after the last one. */
 enum status table_snapshot(struct table *t, uint32_t space, struct buf *cursor, uint32_t max,
-	enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
-	void *arg, struct arena *a, struct error *e);
+        enum status (*fn)(void *arg, struct slice entity, struct slice row, struct error *e),
+        void *arg, struct arena *a, struct error *e);
 /* The meta record that the store has; empty: none, or there is no store. */
 struct slice table_flushed_meta(const struct table *t);
 
@@ -135,7 +137,8 @@ void table_budget_set(struct table *t, uint64_t memory_bytes);
 
 struct table_stats {
 	uint64_t entities_in_memory, bytes, dirty_bytes, flushes, flushed_rows, evicted,
-		lookups, loads, load_hits;
+	        lookups, loads, load_hits;
+	uint64_t dirty_rows, flushing_rows; /* to be flushed, and being flushed */
 	int64_t flush_ns_max, flush_ns_last;
 };
 void table_stats(const struct table *t, struct table_stats *out);

@@ -18,31 +18,35 @@ struct entry {
 	struct change *change; /* of this epoch; NULL: none */
 	int64_t stored_due;    /* of the timer in the store */
 	uint32_t row_len;
-	uint32_t due_pos;      /* place in the space's due heap */
-	uint32_t used;         /* epoch of last use, modulo 2^32 */
-	uint32_t frozen;       /* 1 + index into the running flush's items */
+	uint32_t due_pos; /* place in the space's due heap */
+	uint32_t used;    /* epoch of last use, modulo 2^32 */
+	uint32_t frozen;  /* 1 + index into the running flush's items */
 	uint32_t key_len;
 	uint16_t space;
-	bool dirty;            /* committed but not in the store */
-	bool loading;          /* to be read from the store */
+	bool dirty;   /* committed but not in the store */
+	bool loading; /* to be read from the store */
 	uint8_t key[];
 };
 
 /* What an epoch has done to an entity so far. */
 struct change {
 	struct entry *en;
-	struct heap live;   /* empty when restored or dropped */
+	struct heap live; /* empty when restored or dropped */
 	void *note;
-	size_t packed_at;   /* in the table's buffer of packed rows … */
+	size_t packed_at; /* in the table's buffer of packed rows … */
 	uint32_t packed_len;
-	bool packed;        /* … once it is there */
-	bool dropped;       /* forgotten */
+	bool packed;  /* … once it is there */
+	bool dropped; /* forgotten */
 };
 
-struct slot {
-	uint64_t hash;
-	struct entry *en;
-};
+/* An entry's address, and above it 16 bits of the entity's hash; 0: free. So a miss touches no
+ * entry, nearly always; where the whole hash is wanted it is made from the entity again. */
+typedef uint64_t slot;
+
+static inline struct entry *slot_entry(slot s)
+{
+	return (struct entry *)(uintptr_t)(s & ((UINT64_C(1) << 48) - 1));
+}
 
 struct due_item {
 	int64_t due;
@@ -51,7 +55,7 @@ struct due_item {
 
 struct space {
 	struct table_space conf;
-	struct slot *slots;
+	slot *slots;
 	uint64_t mask, count, hand;
 	struct due_item *due; /* binary heap by (due, entity) */
 	uint32_t ndue, due_cap;
@@ -74,7 +78,7 @@ struct flush;
  * through their first bytes. */
 #define SPARE_BYTES_MIN 256u
 #define SPARE_CLASSES 8
-#define SPARE_BYTES_MAX (4u << 20) /* of a table */
+#define SPARE_BYTES_MAX (1u << 20) /* of a table */
 
 /* Changes lie in chunks, which do not move. */
 #define CHANGE_CHUNK 256u
@@ -84,17 +88,17 @@ struct table {
 	struct space *spaces;
 	struct change **changes; /* chunks */
 	uint32_t nchanges, nchunks;
-	struct buf packed;       /* rows of this epoch that are packed already */
-	uint64_t live_bytes;     /* as last counted, with live_counted changes */
+	struct buf packed;   /* rows of this epoch that are packed already */
+	uint64_t live_bytes; /* as last counted, with live_counted changes */
 	uint32_t live_counted, live_asked;
 	uint64_t epoch;
 	uint64_t bytes, dirty_bytes, nfrozen;
 	struct entry **dirty;
 	uint32_t ndirty, dirty_cap;
-	struct buf meta; /* of the last commit */
-	bool meta_dirty; /* the store's is older */
+	struct buf meta;         /* of the last commit */
+	bool meta_dirty;         /* the store's is older */
 	struct buf flushed_meta; /* the store's */
-	bool whole;      /* every row of the store is in memory: a miss needs no read */
+	bool whole;              /* every row of the store is in memory: a miss needs no read */
 	uint8_t *spare[SPARE_CLASSES];
 	uint32_t spare_bytes;
 	struct flush *flush;
@@ -114,8 +118,8 @@ static inline int64_t entry_row_due(const struct entry *en)
 
 struct entry *space_find(struct space *s, struct slice entity, uint64_t hash);
 struct entry *space_add(struct table *t, uint32_t space, struct slice entity, uint64_t hash);
-enum status entries_load(struct table *t, struct entry **missing, uint32_t n, struct arena *a,
-	struct error *e);
+enum status entries_load(
+        struct table *t, struct entry **missing, uint32_t n, struct arena *a, struct error *e);
 
 /* The committed row becomes a copy of these packed bytes; p NULL: none. */
 void row_replace(struct table *t, struct entry *en, struct slice packed);

@@ -132,7 +132,7 @@ static void one_epoch(struct table *t, struct model *m, int64_t *now)
 		sprintf(meta, "at %ld", (long)*now);
 		table_commit(t, slice_of(meta));
 	}
-	ck_assert_int_eq(table_tidy(t, rnd() % 3 == 0, &e), ST_OK);
+	ck_assert_int_eq(table_tidy(t, rnd() % 3 == 0, true, &e), ST_OK);
 	arena_release(&a);
 }
 

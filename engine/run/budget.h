@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How --memory is divided. Everything that holds bytes for long has its part here, so that the
+ * parts add up; what is left over is for the program itself, threads and allocators.
+ *
+ *   node     RocksDB 1/8, the online store's backlog 1/16, jobs 3/4, the rest 1/16
+ *   worker   records' queues 1/4 but at most QUEUES_BYTES_MAX, an epoch's changes 1/8, what
+ *            is on its way to disk 1/16, the tables what is left
+ *
+ * Shares of the queues are capped since more does not make them faster.
+ */
+#ifndef WEIR_RUN_BUDGET_H
+#define WEIR_RUN_BUDGET_H
+
+#include <stdint.h>
+
+#define QUEUES_BYTES_MAX (UINT64_C(48) << 20)
+
+static inline uint64_t budget_store(uint64_t node)
+{
+	return node / 8;
+}
+
+static inline uint64_t budget_jobs(uint64_t node)
+{
+	return node / 4 * 3;
+}
+
+static inline uint64_t budget_queues(uint64_t worker)
+{
+	return worker / 4 < QUEUES_BYTES_MAX ? worker / 4 : QUEUES_BYTES_MAX;
+}
+
+/* The Kafka clients', and before the merge of a replay's partitions. */
+static inline uint64_t budget_session(uint64_t worker)
+{
+	return budget_queues(worker) / 4 * 3;
+}
+
+static inline uint64_t budget_merge(uint64_t worker)
+{
+	return budget_queues(worker) / 4;
+}
+
+static inline uint64_t budget_overlay(uint64_t worker)
+{
+	return worker / 8;
+}
+
+static inline uint64_t budget_tables(uint64_t worker)
+{
+	return worker - budget_queues(worker) - budget_overlay(worker) - worker / 16;
+}
+
+#endif
