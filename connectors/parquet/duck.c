@@ -53,13 +53,23 @@ void duck_close(struct duck *d)
 	*d = (struct duck){0};
 }
 
+/* Our own statements are no help to anybody. */
+static enum status failed(const char *what, const char *why, struct error *e)
+{
+	const char *line = why ? strstr(why, "\nLINE ") : NULL;
+	size_t n = !why ? 0 : line ? (size_t)(line - why) : strlen(why);
+	while (n > 0 && why[n - 1] == '\n')
+		n--;
+	return error_set(e, ERR_FATAL, 0, "%s: %.*s", what, why ? (int)n : 13,
+	        why ? why : "DuckDB failed");
+}
+
 enum status duck_query(
         struct duck *d, const char *sql, const char *what, duckdb_result *out, struct error *e)
 {
 	if (duckdb_query(d->conn, sql, out) == DuckDBSuccess)
 		return ST_OK;
-	const char *why = duckdb_result_error(out);
-	return error_set(e, ERR_FATAL, 0, "%s: %s", what, why ? why : "DuckDB failed");
+	return failed(what, duckdb_result_error(out), e);
 }
 
 enum status duck_run(struct duck *d, const char *sql, const char *what, struct error *e)
@@ -68,6 +78,62 @@ enum status duck_run(struct duck *d, const char *sql, const char *what, struct e
 	enum status st = duck_query(d, sql, what, &r, e);
 	duckdb_destroy_result(&r);
 	return st;
+}
+
+enum status duck_unordered(struct duck *d, struct error *e)
+{
+	return duck_run(d, "SET preserve_insertion_order = false", "opening DuckDB", e);
+}
+
+// ---- streams ----
+
+static enum status stream_start(
+        duckdb_prepared_statement p, struct duck_stream *s, struct error *e)
+{
+	duckdb_pending_result pending = NULL;
+	enum status st = ST_OK;
+	if (duckdb_pending_prepared_streaming(p, &pending) == DuckDBError)
+		st = failed(s->what, duckdb_pending_error(pending), e);
+	else if (duckdb_execute_pending(pending, &s->result) == DuckDBError)
+		st = failed(s->what, duckdb_result_error(&s->result), e);
+	duckdb_destroy_pending(&pending);
+	s->open = true; /* the result is there after an error too */
+	return st;
+}
+
+enum status duck_stream_open(struct duck *d, const char *sql, const char *what,
+        struct duck_stream *s, struct error *e)
+{
+	duckdb_prepared_statement p = NULL;
+	*s = (struct duck_stream){.what = what};
+	enum status st;
+	if (duckdb_prepare(d->conn, sql, &p) == DuckDBError)
+		st = failed(what, duckdb_prepare_error(p), e);
+	else
+		st = stream_start(p, s, e);
+	duckdb_destroy_prepare(&p);
+	return st;
+}
+
+enum status duck_stream_next(struct duck_stream *s, duckdb_data_chunk *out, struct error *e)
+{
+	if (s->ended)
+		return ST_END;
+	*out = duckdb_fetch_chunk(s->result);
+	if (*out && duckdb_data_chunk_get_size(*out) > 0)
+		return ST_OK;
+	if (*out)
+		duckdb_destroy_data_chunk(out);
+	const char *why = duckdb_result_error(&s->result);
+	s->ended = true;
+	return why ? failed(s->what, why, e) : ST_END;
+}
+
+void duck_stream_close(struct duck_stream *s)
+{
+	if (s->open)
+		duckdb_destroy_result(&s->result);
+	*s = (struct duck_stream){0};
 }
 
 static void quoted(struct buf *b, const char *s, char quote)

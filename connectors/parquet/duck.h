@@ -27,6 +27,21 @@ enum status duck_run(struct duck *d, const char *sql, const char *what, struct e
 enum status duck_query(
         struct duck *d, const char *sql, const char *what, duckdb_result *out, struct error *e);
 
+/* A result that is not held as a whole: chunk after chunk, made as they are fetched. Rows come
+ * in no order unless the database keeps one (duck_unordered). */
+struct duck_stream {
+	duckdb_result result;
+	bool open, ended;
+	const char *what; /* borrowed */
+};
+enum status duck_stream_open(struct duck *d, const char *sql, const char *what,
+        struct duck_stream *s, struct error *e);
+/* The caller destroys *out. ST_END: no more. */
+enum status duck_stream_next(struct duck_stream *s, duckdb_data_chunk *out, struct error *e);
+void duck_stream_close(struct duck_stream *s);
+/* Queries that start after it may give rows in any order, and so use all threads. */
+enum status duck_unordered(struct duck *d, struct error *e);
+
 /* "name", 'text'. */
 void duck_name(struct buf *b, const char *name);
 void duck_text(struct buf *b, const char *text);

@@ -228,6 +228,19 @@ static enum status manifest_check(struct export *x, const char *id, struct error
 	return ST_OK;
 }
 
+/* Of a view that is not deployed (any more) what an earlier run knew stays. */
+static enum status about_take(struct export *x, struct error *e)
+{
+	const struct export_conf *c = x->conf;
+	struct manifest_about *a = &x->manifest.about, now = {true, c->ttl_ms, c->source};
+	if (!c->defined)
+		return ST_OK;
+	bool same = a->known && a->ttl_ms == now.ttl_ms && a->source && c->source &&
+	            !strcmp(a->source, c->source);
+	*a = now;
+	return same || !x->manifest.loaded ? ST_OK : manifest_save(&x->manifest, e);
+}
+
 static enum status folder_open(
         struct export *x, const struct log_topic_info *info, struct error *e)
 {
@@ -246,7 +259,7 @@ static enum status folder_open(
 		return error_set(e, ERR_USER, 0,
 		        "%s has offsets of %d partitions, topic %s has %d", x->dir,
 		        (int)m->npartitions, x->topic, (int)info->partitions);
-	return ST_OK;
+	return about_take(x, e);
 }
 
 static enum status gap_check(struct export *x, int32_t p, struct error *e)

@@ -42,6 +42,9 @@ struct export_conf {
 	const char *prefix, *view;
 	uint32_t version;
 	const char *dir;       /* made if need be */
+	bool defined;          /* ttl_ms and source are the deployed view's */
+	int64_t ttl_ms;        /* 0: none */
+	const char *source;    /* topic */
 	uint64_t memory_bytes; /* for everything */
 	uint32_t threads;      /* for sorting and compressing; 0: one per core */
 	uint32_t batch_rows;   /* 0: EXPORT_BATCH_ROWS_MAX, or what fits in memory */

@@ -18,8 +18,8 @@ enum status files_error(struct error *e, const char *what, const char *path);
 /* mkdir -p, not synced. */
 enum status files_mkdirs(const char *path, struct error *e);
 enum status files_sync_dir(const char *path, struct error *e);
-/* Everything written to the file system that path is on: one call for a batch's hundreds of files
- * and folders, where one sync each took most of an export's time. */
+/* Everything written to the file system that path is on: one call for a batch's hundreds of
+ * files and folders, where one sync each took most of an export's time. */
 enum status files_sync_all(const char *path, struct error *e);
 /* Replaces dir/name by bytes, atomically. */
 enum status files_replace(

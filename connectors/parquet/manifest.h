@@ -5,7 +5,8 @@
  *
  * How it and the files stay together when the process is killed at any moment. A batch (offsets
  * of one partition, a file per day) goes through four steps:
- *   1. every file is written under its temporary name (.part-….parquet.tmp), then all are synced;
+ *   1. every file is written under its temporary name (.part-….parquet.tmp), then all are
+ * synced;
  *   2. the manifest, replaced atomically, gets the batch as "pending": the decision;
  *   3. the files are renamed to their names, and synced;
  *   4. the manifest, replaced again, has them among its files, and the partition's next offset.
@@ -40,12 +41,20 @@ struct manifest_partition {
 	uint32_t nfiles, cap;
 };
 
+/* What the view's definition says of its rows, for those who read the files without Kafka. */
+struct manifest_about {
+	bool known;         /* the view was deployed */
+	int64_t ttl_ms;     /* 0: none */
+	const char *source; /* topic; NULL: not known */
+};
+
 struct manifest {
 	struct arena arena;
 	const char *dir; /* DIR/VIEW/vN */
 	const char *view, *topic;
 	uint32_t version;
 	char topic_id[33]; /* hex */
+	struct manifest_about about;
 	struct manifest_partition *partitions;
 	int32_t npartitions;
 	/* The pending batch; pending_partition -1: none. */

@@ -24,13 +24,29 @@ static void files_write(struct buf *b, const struct manifest_file *f, uint32_t n
 	buf_byte(b, ']');
 }
 
+static void about_write(struct buf *b, const struct manifest_about *a)
+{
+	if (!a->known)
+		return;
+	if (a->ttl_ms)
+		buf_printf(b, ",\"ttl_ms\":%lld", (long long)a->ttl_ms);
+	else
+		buf_str(b, ",\"ttl_ms\":null");
+	if (a->source) {
+		buf_str(b, ",\"source_topic\":");
+		buf_json(b, slice_of(a->source));
+	}
+}
+
 static void write_json(const struct manifest *m, struct buf *b)
 {
 	buf_printf(b, "{\"format\":%d,\"view\":", MANIFEST_FORMAT);
 	buf_json(b, slice_of(m->view));
 	buf_printf(b, ",\"version\":%u,\"topic\":", m->version);
 	buf_json(b, slice_of(m->topic));
-	buf_printf(b, ",\"topic_id\":\"%s\",\n\"partitions\":[", m->topic_id);
+	buf_printf(b, ",\"topic_id\":\"%s\"", m->topic_id);
+	about_write(b, &m->about);
+	buf_str(b, ",\n\"partitions\":[");
 	for (int32_t p = 0; p < m->npartitions; p++) {
 		const struct manifest_partition *at = &m->partitions[p];
 		buf_printf(b, "%s\n {\"partition\":%d,\"next\":%lld,\"files\":", p ? "," : "",
@@ -134,6 +150,18 @@ static bool pending_read(const json_t *o, struct manifest *m)
 	return true;
 }
 
+/* Manifests of before they said so have none of it. */
+static bool about_read(const json_t *o, struct manifest *m)
+{
+	const json_t *ttl = json_object_get(o, "ttl_ms");
+	const char *source = json_string_value(json_object_get(o, "source_topic"));
+	if (!ttl)
+		return true;
+	m->about.known = true;
+	m->about.source = source ? arena_strdup(&m->arena, source) : NULL;
+	return json_is_null(ttl) || number(o, "ttl_ms", &m->about.ttl_ms);
+}
+
 static bool head_read(const json_t *o, struct manifest *m)
 {
 	int64_t version;
@@ -158,7 +186,7 @@ static enum status read_json(
 		return error_set(e, ERR_USER, 0,
 		        "%s has format %lld, which a newer weir wrote; this one knows %d", path,
 		        (long long)format, MANIFEST_FORMAT);
-	if (format < 1 || !head_read(o, m) ||
+	if (format < 1 || !head_read(o, m) || !about_read(o, m) ||
 	        !partitions_read(json_object_get(o, "partitions"), m) ||
 	        !pending_read(json_object_get(o, "pending"), m))
 		return error_set(e, ERR_USER, 0, "%s is not an export's manifest", path);

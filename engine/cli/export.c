@@ -24,21 +24,44 @@ static const struct option own[] = {
                 .help = "Threads that sort and compress. Default: one per core."},
         {0}};
 
+/* What of the definition goes with the files. A job that this weir cannot read says nothing. */
+static void definition_take(
+        struct cli *c, const struct control_job *stored, struct export_conf *conf)
+{
+	struct diagnostics d;
+	struct job *job = NULL;
+	diagnostics_init(&d);
+	if (job_parse(slice_of(stored->yaml), stored->name, NULL, &c->env, &job, &d) == ST_OK)
+		for (uint32_t i = 0; i < job->nviews; i++) {
+			const struct view *v = &job->views[i];
+			if (strcmp(v->name, conf->view) || v->version != conf->version)
+				continue;
+			conf->defined = true;
+			conf->ttl_ms = v->ttl_ms;
+			conf->source =
+			        arena_strdup(&c->options.arena, job->sources[v->source].topic);
+		}
+	job_free(job);
+	diagnostics_release(&d);
+}
+
 /* The deployed version; else the newest that has a topic. */
-static enum status version_find(
-        struct cli *c, const char *view, uint32_t *version, struct error *e)
+static enum status version_find(struct cli *c, struct export_conf *conf, struct error *e)
 {
 	struct control control;
 	struct control_jobs jobs;
-	const char *near;
-	*version = (uint32_t)options_number(&c->options, "view-version");
-	if (*version)
-		return ST_OK;
+	const char *near, *view = conf->view;
+	uint32_t live, *version = &conf->version;
 	if (cli_control(c, &control, e) || control_list(&control, &jobs, e))
 		return ST_ERR;
-	const struct control_job *job = control_find_view(&jobs, view, version);
-	control_jobs_release(&jobs);
+	const struct control_job *job = control_find_view(&jobs, view, &live);
+	*version = (uint32_t)options_number(&c->options, "view-version");
+	if (job && !*version)
+		*version = live;
 	if (job)
+		definition_take(c, job, conf);
+	control_jobs_release(&jobs);
+	if (*version)
 		return ST_OK;
 	enum status st = export_newest(c->log, c->broker, options_text(&c->options, "prefix"),
 	        view, version, &c->options.arena, &near, e);
@@ -125,7 +148,7 @@ static enum answer run(struct cli *c)
 		error_set(&e, ERR_USER, 0, "--to DIR is missing: where do the files go?");
 		return cli_fail(c, &e);
 	}
-	if (cli_schemas(c, &e) || version_find(c, conf.view, &conf.version, &e))
+	if (cli_schemas(c, &e) || version_find(c, &conf, &e))
 		return cli_fail(c, &e);
 	conf.log = c->log;
 	conf.broker = c->broker;

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/guide/training-data.md: its SQL and Python over generated rows, against the rules of the
+"""docs/guide/training-data.md: its commands, SQL and Python over generated rows, against the rules of the
 point-in-time join done row by row. pandas and Polars blocks run where those are installed.
 """
 import csv
 import datetime as dt
+import glob
 import importlib.util
+import json
 import os
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 
 import duckdb
@@ -91,8 +94,6 @@ def milliseconds():
     """DuckDB alone writes instants in microseconds; exports have milliseconds."""
     if not importlib.util.find_spec("pyarrow"):
         return
-    import glob
-
     import pyarrow
     import pyarrow.parquet
     for path in glob.glob(f"{TMP}/features/aircraft/v1/*/*.parquet"):
@@ -101,6 +102,34 @@ def milliseconds():
             ms = t[name].cast(pyarrow.timestamp("ms", "UTC"))
             t = t.set_column(t.schema.get_field_index(name), name, ms)
         pyarrow.parquet.write_table(t, path)
+
+
+def manifest():
+    """As weir export leaves it: its names, and _export.json."""
+    top, files = f"{TMP}/features/aircraft/v1", []
+    con = duckdb.connect()
+    for n, path in enumerate(sorted(glob.glob(f"{top}/*/*.parquet"))):
+        name = f"{os.path.basename(os.path.dirname(path))}/part-0-{n}-{n}.parquet"
+        os.rename(path, f"{top}/{name}")
+        count = con.execute(f"SELECT count(*) FROM '{top}/{name}'").fetchone()[0]
+        files.append({"path": name, "first": n, "last": n, "rows": count, "bytes": os.path.getsize(f"{top}/{name}")})
+    with open(f"{top}/_export.json", "w", encoding="utf-8") as f:
+        json.dump({"format": 1, "view": "aircraft", "version": 1, "topic": "weir.aircraft.v1", "topic_id": "0" * 32,
+                   "ttl_ms": TTL, "source_topic": "arrivals", "partitions": [
+                       {"partition": 0, "next": len(files), "files": files}], "pending": None}, f)
+
+
+def commands():
+    """The guide's weir train lines, one after the other."""
+    with open(os.path.join(ROOT, "docs/guide/training-data.md"), encoding="utf-8") as f:
+        texts = re.findall(r"```sh\n(weir train .*?)```", f.read(), re.S)
+    assert len(texts) == 3, texts
+    path = os.path.dirname(os.path.abspath(os.environ["WEIR_BIN"])) + ":" + os.environ["PATH"]
+    for text in texts:
+        subprocess.run(["bash", "-ec", text], check=True, env={**os.environ, "PATH": path}, stdout=subprocess.DEVNULL)
+    with open("train.parquet", "rb") as a, open("train-again.parquet", "rb") as b:
+        assert a.read() == b.read()
+    return sql("SELECT l.* FROM 'train.parquet' l")
 
 
 def as_of(rows, label, exclusive=False, known=False):
@@ -156,6 +185,10 @@ def checks(rows, labels):
     plain, known = expected(rows, labels), expected(rows, labels, known=True)
     exclusive = expected(rows, labels, exclusive=True)
     assert len({str(x) for x in (plain, known, exclusive)}) == 3  # the data tell them apart
+    if os.environ.get("WEIR_BIN"):
+        yield "weir train", lambda: values(commands()) == plain
+    else:
+        print("WEIR_BIN is not set: weir train is not run")
     (text,) = blocks("sql", "rows")
     yield "rows per day", lambda: sum(r["rows"] for r in sql(text)) == len(rows)
     (asof,) = blocks("sql", "asof")
@@ -181,6 +214,7 @@ def main():
     labels = make_labels(rnd, rows)
     write(rows, labels)
     milliseconds()
+    manifest()
     os.chdir(TMP)
     passed = failed = 0
     for name, check in checks(rows, labels):
