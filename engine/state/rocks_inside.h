@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of the RocksDB store share: rocks_store.c (opening, options), rocks_keys.c,
+ * rocks_write.c, rocks_read.c. Nobody else includes it.
+ */
+#ifndef WEIR_STATE_ROCKS_INSIDE_H
+#define WEIR_STATE_ROCKS_INSIDE_H
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "state/store.h"
+
+#define ROCKS_DIR_MAX 4200
+/* A file of rows on its way into the database: dir/rows-<number>.new. */
+#define ROCKS_FILE_PREFIX "rows-"
+#define ROCKS_FILE_SUFFIX ".new"
+
+struct rocks {
+	struct store store;
+	rocksdb_t *db;
+	rocksdb_env_t *env;
+	rocksdb_options_t *options;
+	rocksdb_block_based_table_options_t *table;
+	rocksdb_cache_t *cache;
+	rocksdb_column_family_handle_t *family;
+	rocksdb_readoptions_t *read, *iterate;
+	rocksdb_writeoptions_t *write, *write_synced;
+	rocksdb_envoptions_t *file;
+	rocksdb_ingestexternalfileoptions_t *ingest;
+	char dir[ROCKS_DIR_MAX];
+	uint64_t reserve_bytes; /* left free on the disk: for the memtables and other writers */
+	atomic_ullong files;    /* numbers the files of rows of this process */
+};
+
+struct rocks_task {
+	struct store_task task;
+	struct rocks *rocks;
+	struct buf name; /* with its closing NUL */
+	/* Used by the worker's thread; the flusher builds its keys in its own. */
+	struct buf key, end;
+};
+
+/* Takes err over. */
+enum status rocks_error(struct error *e, const char *what, char *err);
+
+/* Kinds of keys, in the order they lie in. */
+enum rocks_kind { KIND_META = 'M', KIND_ROW = 'R', KIND_TIMER = 'T' };
+
+void rocks_key(
+        struct buf *b, const struct rocks_task *t, enum rocks_kind kind, struct slice space);
+void rocks_key_row(struct buf *b, const struct rocks_task *t, struct store_key k);
+void rocks_key_timer(struct buf *b, const struct rocks_task *t, struct slice space, int64_t due,
+        struct slice entity);
+/* The due of a timer's key after its first prefix bytes, and what follows: the entity. */
+int64_t rocks_key_due(struct slice key, uint32_t prefix, struct slice *entity);
+/* The range [b, end) of everything of the task. */
+void rocks_key_range(struct buf *b, struct buf *end, const struct rocks_task *t);
+
+enum status rocks_write(struct store_task *st, const struct store_write *writes, uint32_t n,
+        struct slice meta, struct error *e);
+enum status rocks_wipe(struct store_task *st, struct error *e);
+
+enum status rocks_meta(
+        struct store_task *st, struct slice *out, struct arena *a, struct error *e);
+enum status rocks_get(struct store_task *st, const struct store_key *keys, uint32_t n,
+        struct slice *values, struct arena *a, struct error *e);
+enum status rocks_timers(struct store_task *st, struct slice space, int64_t after_due,
+        struct slice after_entity, int64_t upto, struct store_timer *out, uint32_t max,
+        uint32_t *n, struct arena *a, struct error *e);
+enum status rocks_scan(struct store_task *st, struct slice space, struct slice after,
+        struct slice *entities, struct slice *values, uint32_t max, uint32_t *n,
+        struct arena *a, struct error *e);
+
+#endif
