@@ -18,8 +18,6 @@
 #define KAFKA_ASK_MS 5000
 /* Creating topics makes many partitions on every replica. */
 #define KAFKA_CREATE_MS 30000
-#define KAFKA_MESSAGE_BYTES_MAX                                                                \
-	2000000 /* of one fetch, at least: records above it still come */
 #define KAFKA_PRODUCE_BYTES_MAX "8000000" /* weir's own topics take as much (run/plan.c) */
 
 struct log_broker;

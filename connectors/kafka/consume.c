@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "broker.h"
+#include "limits.h"
 
 #define COMMITTED_MS 2000 /* one try; the caller fences a stalled owner after 3 s */
 #define SEEK_MS 10000
@@ -141,10 +142,11 @@ static void on_revoke(struct log_session *s, const struct log_position *pos, uin
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* librdkafka pauses everything while it rebalances, which throws away what was fetched but not yet
- * delivered. A transaction's control record among it still counts as consumed (op_handle_std looks
- * at no version), and the next pause makes that the position: the whole transaction would be passed
- * over. So after each rebalance every partition goes on by a seek to the record that is next. */
+/* librdkafka pauses everything while it rebalances, which throws away what was fetched but not
+ * yet delivered. A transaction's control record among it still counts as consumed
+ * (op_handle_std looks at no version), and the next pause makes that the position: the whole
+ * transaction would be passed over. So after each rebalance every partition goes on by a seek
+ * to the record that is next. */
 static void refetch(struct log_session *s)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
@@ -346,34 +348,21 @@ static void callbacks(struct client *c, rd_kafka_conf_t *conf)
 	rd_kafka_conf_set_consume_cb(conf, on_message);
 }
 
-static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
-{
-	return v < low ? low : v > high ? high : v;
-}
-
 static enum status open_client(struct log_session *s, struct error *e)
 {
-	char kb[24], fetch[24], messages[24], part[24];
-	uint64_t memory = s->memory_bytes;
-	snprintf(kb, sizeof kb, "%" PRIu64, clamp(memory / 8 / 1024, 1024, 1u << 20));
-	/* Answers are unpacked into the queue, several times their size; and while a poll
-	 * serves the queue librdkafka sees it empty and may ask once more. */
-	snprintf(fetch, sizeof fetch, "%" PRIu64,
-	        clamp(memory / 32, KAFKA_MESSAGE_BYTES_MAX, 16u << 20));
-	snprintf(part, sizeof part, "%" PRIu64, clamp(memory / 128, 64u << 10, 1u << 20));
-	/* Queued messages cost some 500 bytes each beside their own. */
-	snprintf(messages, sizeof messages, "%" PRIu64, clamp(memory / 4096, 1000, 1000000));
+	struct limits l;
+	limits_fetch(&l, s->memory_bytes / 4);
 	const char *settings[] = {"group.id", s->group, "client.id",
 	        s->client_id ? s->client_id : s->broker->client_id, "group.protocol", "classic",
 	        "partition.assignment.strategy", "cooperative-sticky", "enable.auto.commit",
 	        "false", "enable.auto.offset.store", "false", "auto.offset.reset", "error",
 	        "isolation.level", "read_committed", "session.timeout.ms", "10000",
 	        "heartbeat.interval.ms", "3000", "max.poll.interval.ms", "300000",
-	        "queued.max.messages.kbytes", kb, "queued.min.messages", messages,
-	        "fetch.max.bytes", fetch, "fetch.message.max.bytes", part, "fetch.wait.max.ms",
-	        "100", "fetch.queue.backoff.ms", "2", "fetch.error.backoff.ms", "100",
-	        "check.crcs", "true", s->instance_id ? "group.instance.id" : NULL,
-	        s->instance_id, NULL};
+	        "queued.max.messages.kbytes", l.kb, "queued.min.messages", l.records,
+	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
+	        "fetch.wait.max.ms", "100", "fetch.queue.backoff.ms", "5",
+	        "fetch.error.backoff.ms", "100", "check.crcs", "true",
+	        s->instance_id ? "group.instance.id" : NULL, s->instance_id, NULL};
 	return client_open(&s->consumer, RD_KAFKA_CONSUMER, settings, callbacks, e);
 }
 

@@ -21,12 +21,8 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "limits.h"
 
-#define RECORD_BYTES 300 /* of one that waits, beside its value */
-#define QUEUE_KB_MIN 8192
-#define QUEUE_KB_MAX (1u << 20)
-#define QUEUE_RECORDS_MIN 4096
-#define QUEUE_RECORDS_MAX 1000000
 #define INIT_MS 5000    /* one producer_init; the caller calls again */
 #define INIT_TRIES 3    /* handles, when initialising itself was ambiguous */
 #define FLUSH_MS 10000  /* above message.timeout.ms: every record has its report by then */
@@ -113,22 +109,11 @@ static void callbacks(struct client *c, rd_kafka_conf_t *conf)
 	rd_kafka_conf_interceptor_add_on_new(conf, "weir", on_new, c);
 }
 
-static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
-{
-	return v < low ? low : v > high ? high : v;
-}
-
 static enum status open_handle(struct client *c, const char *transactional_id,
         const char *client_id, uint64_t queue_bytes, struct error *e)
 {
-	char kb[24], messages[24];
-	/* Values wait twice, in their record and in the request they went into. librdkafka
-	 * counts them once, and not the rest of a record; what it counts must have room for the
-	 * largest. */
-	uint64_t values = queue_bytes / 4, count = queue_bytes / 2 / RECORD_BYTES;
-	snprintf(kb, sizeof kb, "%" PRIu64, clamp(values / 1024, QUEUE_KB_MIN, QUEUE_KB_MAX));
-	snprintf(messages, sizeof messages, "%" PRIu64,
-	        clamp(count, QUEUE_RECORDS_MIN, QUEUE_RECORDS_MAX));
+	struct limits l;
+	limits_produce(&l, queue_bytes);
 	/* Requests as large as an epoch lets them be: while five are on their way to a
 	 * partition, which is all that idempotence allows, and more is due, librdkafka's thread
 	 * does not wait but spins. Compressing costs more than all the rest of producing. */
@@ -137,7 +122,7 @@ static enum status open_handle(struct client *c, const char *transactional_id,
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
 	        "5", "compression.type", "none", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
 	        "linger.ms", "20", "batch.size", "1000000", "batch.num.messages", "100000",
-	        "queue.buffering.max.kbytes", kb, "queue.buffering.max.messages", messages,
+	        "queue.buffering.max.kbytes", l.kb, "queue.buffering.max.messages", l.records,
 	        NULL};
 	atomic_store(&c->ambiguous, false);
 	return client_open(c, RD_KAFKA_PRODUCER, settings, callbacks, e);

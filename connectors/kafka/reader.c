@@ -16,8 +16,9 @@
 
 #include "base/log.h"
 #include "fetched.h"
+#include "limits.h"
 
-#define BATCH_BYTES_MAX ((size_t)4 << 20)
+#define BATCH_BYTES_MAX ((size_t)2 << 20)
 
 struct log_reader {
 	struct client client;
@@ -72,25 +73,13 @@ static void on_message(rd_kafka_message_t *m, void *arg)
 
 static enum status start(struct log_reader *r, uint64_t memory_bytes, struct error *e)
 {
-	char kb[24], fetch[24], messages[24];
-	/* A quarter waits unpacked; an answer on its way may unpack to several times its size.
-	 */
-	uint64_t queue = memory_bytes / 4 / 1024;
-	snprintf(kb, sizeof kb, "%" PRIu64, queue < 1024 ? 1024 : queue);
-	uint64_t bytes = memory_bytes / 16;
-	if (bytes < KAFKA_MESSAGE_BYTES_MAX)
-		bytes = KAFKA_MESSAGE_BYTES_MAX;
-	snprintf(fetch, sizeof fetch, "%" PRIu64, bytes > (8u << 20) ? 8u << 20 : bytes);
-	uint64_t count = memory_bytes / 2048;
-	snprintf(messages, sizeof messages, "%" PRIu64,
-	        count < 1000      ? 1000
-	        : count > 1000000 ? 1000000
-	                          : count);
+	struct limits l;
+	limits_fetch(&l, memory_bytes);
 	const char *settings[] = {"isolation.level", "read_committed", "enable.auto.commit",
 	        "false", "enable.partition.eof", "true", "auto.offset.reset", "error",
-	        "queued.max.messages.kbytes", kb, "queued.min.messages", messages,
-	        "fetch.max.bytes", fetch, "fetch.message.max.bytes", fetch,
-	        "fetch.queue.backoff.ms", "2", "fetch.wait.max.ms", "100",
+	        "queued.max.messages.kbytes", l.kb, "queued.min.messages", l.records,
+	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
+	        "fetch.queue.backoff.ms", "5", "fetch.wait.max.ms", "100",
 	        "fetch.error.backoff.ms", "100", "check.crcs", "true", NULL};
 	if (client_open(&r->client, RD_KAFKA_CONSUMER, settings, NULL, e) != ST_OK)
 		return ST_ERR;

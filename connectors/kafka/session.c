@@ -10,7 +10,7 @@
 #include "base/arena.h"
 
 #define BATCH_BYTES_MIN ((size_t)256 << 10)
-#define BATCH_BYTES_MAX ((size_t)8 << 20) /* what an arena keeps */
+#define BATCH_BYTES_MAX ((size_t)2 << 20) /* what an arena keeps */
 
 static struct topic *topic_new(struct log_session *s, const char *name)
 {
