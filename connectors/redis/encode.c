@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rows to calls. Keys and arguments are gathered apart, as FCALL wants all keys first, and
- * joined once per call. Numbers whose digits are known only later (how many words a row has)
- * are written as five digits and filled in. Nothing is allocated per row.
+ * joined once per call. Nothing is allocated per row.
  *
  * Features come from the engine itself: malformed ones are a bug, not input.
  */
 #include "connectors/redis/encode.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #include "connectors/redis/function.h"
 #include "data/avro.h"
 
-#define WORDS_DIGITS 5
+#define INTEGRAL_MAX 1e15 /* doubles below it without a fraction are text without a point */
 
 static void put_raw(struct buf *b, const void *p, size_t n)
 {
@@ -60,7 +60,7 @@ void encode_view_init(struct encode_view *ev, const struct online_view *v, const
 	buf_init(&b);
 	for (uint32_t i = 0; i < v->nfeatures; i++) {
 		b.len = 0;
-		word_str(&b, v->features[i].name);
+		dump_entry(&b, slice_of(v->features[i].name));
 		ev->names[i] = arena_slice(a, buf_view(&b));
 	}
 	buf_release(&b);
@@ -72,6 +72,8 @@ struct encoder *encoder_new(void)
 	buf_init(&c->keys);
 	buf_init(&c->args);
 	buf_init(&c->text);
+	buf_init(&c->begin);
+	dump_init(&c->row);
 	return c;
 }
 
@@ -82,6 +84,8 @@ void encoder_free(struct encoder *c)
 	buf_release(&c->keys);
 	buf_release(&c->args);
 	buf_release(&c->text);
+	buf_release(&c->begin);
+	dump_release(&c->row);
 	free(c);
 }
 
@@ -106,44 +110,61 @@ static void row_key(struct encoder *c, const struct encode_view *ev, struct slic
 	c->nkeys++;
 }
 
-static uint32_t row_features(
-        struct encoder *c, const struct encode_view *ev, struct slice bytes)
+/* The text that value_text gives, but that whole numbers are kept as such. */
+static void row_value(struct encoder *c, const struct type *t, const struct value *v)
+{
+	double d = v->f64;
+	if (t->kind == KIND_LONG || t->kind == KIND_INT) {
+		dump_int(&c->row, v->i64);
+	} else if (t->kind == KIND_DOUBLE && fabs(d) < INTEGRAL_MAX && d == trunc(d) &&
+	           !(d == 0 && signbit(d))) {
+		dump_int(&c->row, (int64_t)d);
+	} else {
+		c->text.len = 0;
+		value_text(&c->text, t, v);
+		dump_text(&c->row, buf_view(&c->text));
+	}
+}
+
+static void row_features(struct encoder *c, const struct encode_view *ev, struct slice bytes)
 {
 	struct reader r = reader_of(bytes);
 	const struct online_view *v = ev->view;
-	uint32_t words = 0;
 	for (uint32_t i = 0; i < v->nfeatures; i++) {
 		struct value value;
 		avro_read(&r, &v->features[i].type, v->features[i].nullable, &value);
 		if (value.null)
 			continue;
-		c->text.len = 0;
-		value_text(&c->text, &v->features[i].type, &value);
-		buf_slice(&c->args, ev->names[i]);
-		word(&c->args, c->text.p, c->text.len);
-		words += 2;
+		dump_raw(&c->row, ev->names[i]);
+		row_value(c, &v->features[i].type, &value);
 	}
 	INVARIANT(!r.failed && r.p == r.end);
-	return words;
+}
+
+/* _v first, where the guard finds it at once. */
+static void rows_begin(struct encoder *c, const char *version)
+{
+	c->begin.len = 0;
+	dump_entry(&c->begin, slice_of("_v"));
+	dump_entry(&c->begin, slice_of(version));
+	dump_entry(&c->begin, slice_of("_t"));
 }
 
 static void row_encode(
         struct encoder *c, const struct encode_view *ev, const struct online_row *row)
 {
-	static const char times_t[] = "$2\r\n_t\r\n", times_k[] = "$2\r\n_k\r\n";
 	row_key(c, ev, row->entity);
 	word_int(&c->args, online_row_expires(ev->view, row));
-	buf_str(&c->args, "$5\r\n");
-	size_t at = c->args.len;
-	buf_str(&c->args, "00000\r\n");
-	buf_add(&c->args, times_t, sizeof(times_t) - 1);
-	word_int(&c->args, row->event_time);
-	buf_add(&c->args, times_k, sizeof(times_k) - 1);
-	word_int(&c->args, row->known_at);
-	uint32_t words = 4 + row_features(c, ev, row->features);
-	c->nargs += 2 + words;
-	for (int i = WORDS_DIGITS - 1; i >= 0; i--, words /= 10)
-		c->args.p[at + (size_t)i] = (uint8_t)('0' + words % 10);
+	dump_begin(&c->row);
+	dump_raw(&c->row, buf_view(&c->begin));
+	c->row.n += 2; /* there were three */
+	dump_int(&c->row, row->event_time);
+	dump_text(&c->row, slice_of("_k"));
+	dump_int(&c->row, row->known_at);
+	row_features(c, ev, row->features);
+	struct slice hash = dump_end(&c->row);
+	word(&c->args, hash.p, hash.len);
+	c->nargs += 2;
 }
 
 /* -- one call -- */
@@ -197,6 +218,7 @@ struct call *encode_calls(struct encoder *c, const struct encode_epoch *in, stru
 	uint32_t i = 0;
 	*bytes = 0;
 	*ncalls = 0;
+	rows_begin(c, ep->record.version);
 	do {
 		uint32_t from = i;
 		call_begin(c);

@@ -6,6 +6,7 @@
 #ifndef WEIR_CONNECTORS_REDIS_ENCODE_H
 #define WEIR_CONNECTORS_REDIS_ENCODE_H
 
+#include "connectors/redis/dump.h"
 #include "run/online_task.h"
 #include "run/online_view.h"
 
@@ -26,7 +27,7 @@ struct call {
 struct encode_view {
 	const struct online_view *view;
 	struct slice key;    /* "<prefix>:<view>:<version>:" */
-	struct slice *names; /* per feature "$4\r\nname\r\n" */
+	struct slice *names; /* per feature, as dump_raw takes it */
 };
 void encode_view_init(struct encode_view *ev, const struct online_view *v, const char *prefix,
         struct arena *a);
@@ -35,6 +36,8 @@ void encode_view_init(struct encode_view *ev, const struct online_view *v, const
 struct encoder {
 	struct encoder *next;
 	struct buf keys, args, text;
+	struct dump row;
+	struct buf begin; /* the fields that all rows of an epoch begin with */
 	uint32_t nkeys, nargs;
 };
 struct encoder *encoder_new(void);

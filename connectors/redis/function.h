@@ -7,7 +7,7 @@
 
 /* The number is the format version of the call: another one is another library, so that two
  * releases of weir can write into one Redis while an upgrade rolls. */
-#define FUNCTION_PUT "weir_put_1"
+#define FUNCTION_PUT "weir_put_2"
 extern const char function_library[];
 
 #endif
