@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packing and unpacking, word by word, without a branch that depends on the data where that can
-// be had. Both sides keep the same table of words seen, so nothing of it is written.
+// Packing and unpacking, word by word. Both sides keep the same table of words seen, so nothing of
+// it is written. The tags come last, so that eight bytes can be read wherever a word begins.
 // Words are little-endian, as is every machine this is built for.
 #include "state/pack.h"
 
@@ -12,27 +12,18 @@
 #define SEEN 8
 #define TAG_SEEN 8 /* and above: the word at that place */
 
-/* How many bytes follow a tag, and what to keep of eight bytes read. */
-static const uint8_t tag_bytes[16] = {0, 1, 2, 3, 4, 6, 2, 8};
-#define TAG_TOP 6 /* the two upper bytes: a double with a short mantissa */
-#define TAG_FULL 7
-static const uint64_t tag_mask[16] = {
-        0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff, 0xffff, UINT64_MAX};
+/* How many bytes of a word there are, by its tag. TAG_TOP: the two upper bytes, as of a double with
+ * a short mantissa. */
+static const uint8_t tag_bytes[TAG_SEEN] = {0, 1, 2, 3, 4, 6, 2, 8};
+#define TAG_TOP 6
+static const uint64_t tag_mask[TAG_SEEN] = {0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff,
+        0xffff, UINT64_MAX};
 /* By the number of bytes up to the highest that is not zero. */
-static const uint8_t tag_of_bytes[9] = {0, 1, 2, 3, 4, 5, 5, TAG_FULL, TAG_FULL};
+static const uint8_t tag_of_bytes[9] = {0, 1, 2, 3, 4, 5, 5, 7, 7};
 
 static uint32_t place_of(uint64_t word)
 {
 	return (uint32_t)((word * UINT64_C(0x9e3779b97f4a7c15)) >> 61);
-}
-
-static uint8_t tag_of(uint64_t word)
-{
-	if (!word)
-		return 0;
-	if (!(word << 16))
-		return TAG_TOP;
-	return tag_of_bytes[8 - __builtin_clzll(word) / 8];
 }
 
 /* The due instant is in the head already: it counts as seen. */
@@ -51,37 +42,58 @@ static uint32_t varint_write(uint8_t *out, uint32_t v)
 	return n;
 }
 
+/* Stores eight bytes at *bytes, of which those that count remain. Returns the tag. */
+static inline uint8_t word_write(uint64_t word, uint64_t seen[SEEN], uint8_t **bytes)
+{
+	if (word < 256) {
+		**bytes = (uint8_t)word;
+		*bytes += word != 0;
+		return word != 0;
+	}
+	uint32_t place = place_of(word);
+	if (seen[place] == word)
+		return (uint8_t)(TAG_SEEN + place);
+	seen[place] = word;
+	uint8_t tag = tag_of_bytes[(71 - __builtin_clzll(word)) / 8];
+	if (!(word << 16)) {
+		tag = TAG_TOP;
+		word >>= 48;
+	}
+	memcpy(*bytes, &word, sizeof word);
+	*bytes += tag_bytes[tag];
+	return tag;
+}
+
+static inline uint64_t word_at(const uint8_t *p, uint32_t i)
+{
+	uint64_t word;
+	memcpy(&word, p + (size_t)i * 8, sizeof word);
+	return word;
+}
+
 void pack_write(struct slice row, struct buf *out)
 {
-	uint32_t words = row.len / 8;
-	int64_t due = ((const struct row_head *)row.p)->due;
+	uint32_t words = row.len / 8, tagged = (words + 1) / 2;
 	uint64_t seen[SEEN];
 	INVARIANT(row.len % 8 == 0 && row.len >= sizeof(struct row_head));
-	/* Eight bytes are stored at a time, so up to eight beyond the last. */
-	buf_reserve(out, PACK_HEAD + 5 + (words + 1) / 2 + (size_t)words * 8 + 8);
-	uint8_t *p = out->p + out->len;
+	int64_t due = ((const struct row_head *)row.p)->due;
+	/* The tags are made behind the room for all bytes, then moved down to where those end. */
+	size_t room = PACK_HEAD + 5 + (size_t)words * 8 + 8;
+	buf_reserve(out, room + tagged);
+	uint8_t *p = out->p + out->len, *tags = p + room;
 	p[0] = PACK_FORMAT;
 	memcpy(p + 1, &due, sizeof due);
-	uint8_t *tags = p + PACK_HEAD + varint_write(p + PACK_HEAD, words);
-	uint8_t *bytes = tags + (words + 1) / 2;
-	memset(tags, 0, (words + 1) / 2);
+	uint8_t *bytes = p + PACK_HEAD + varint_write(p + PACK_HEAD, words);
 	seen_init(seen, due);
-	for (uint32_t i = 0; i < words; i++) {
-		uint64_t word;
-		memcpy(&word, row.p + (size_t)i * 8, sizeof word);
-		uint32_t place = place_of(word);
-		uint8_t tag = tag_of(word);
-		if (tag > 1) {
-			bool again = seen[place] == word;
-			seen[place] = word;
-			tag = again ? (uint8_t)(TAG_SEEN + place) : tag;
-		}
-		tags[i / 2] |= (uint8_t)(tag << (i % 2 * 4));
-		word = tag == TAG_TOP ? word >> 48 : word;
-		memcpy(bytes, &word, sizeof word);
-		bytes += tag_bytes[tag];
+	for (uint32_t i = 0; i + 1 < words; i += 2) {
+		uint8_t low = word_write(word_at(row.p, i), seen, &bytes);
+		uint8_t high = word_write(word_at(row.p, i + 1), seen, &bytes);
+		tags[i / 2] = (uint8_t)(low | high << 4);
 	}
-	out->len = (size_t)(bytes - out->p);
+	if (words % 2)
+		tags[tagged - 1] = word_write(word_at(row.p, words - 1), seen, &bytes);
+	memmove(bytes, tags, tagged);
+	out->len = (size_t)(bytes + tagged - out->p);
 }
 
 int64_t pack_due(const uint8_t *packed)
@@ -121,32 +133,64 @@ bool pack_check(struct slice packed)
 	       (words + 1) / 2 <= packed.len - at;
 }
 
+/* Eight bytes from p on, or those that there are. */
+static uint64_t bytes_read(const uint8_t *p, const uint8_t *end)
+{
+	uint64_t word = 0;
+	memcpy(&word, p, end - p < 8 ? (size_t)(end - p) : 8);
+	return word;
+}
+
+/* tags: where the bytes end. roomy: eight bytes can be read from there, too. */
+static inline uint64_t word_read(uint8_t tag, uint64_t seen[SEEN], const uint8_t **bytes,
+        const uint8_t *tags, const uint8_t *end, bool roomy)
+{
+	if (tag >= TAG_SEEN)
+		return seen[tag - TAG_SEEN];
+	const uint8_t *from = *bytes;
+	if (tag < 2) {
+		tag &= from < tags; /* beyond: damaged */
+		*bytes += tag;
+		return tag ? *from : 0;
+	}
+	uint64_t word = roomy ? word_at(from, 0) : bytes_read(from, end);
+	word &= tag_mask[tag];
+	if (tag == TAG_TOP)
+		word <<= 48;
+	seen[place_of(word)] = word;
+	from += tag_bytes[tag];
+	*bytes = from < tags ? from : tags;
+	return word;
+}
+
+static inline const uint8_t *words_read(uint8_t *out, uint32_t words, const uint8_t *bytes,
+        const uint8_t *tags, const uint8_t *end, int64_t due, bool roomy)
+{
+	uint64_t seen[SEEN], pair[2];
+	uint32_t i = 0;
+	seen_init(seen, due);
+	for (; i + 1 < words; i += 2) {
+		pair[0] = word_read(tags[i / 2] & 15, seen, &bytes, tags, end, roomy);
+		pair[1] = word_read(tags[i / 2] >> 4, seen, &bytes, tags, end, roomy);
+		memcpy(out + (size_t)i * 8, pair, sizeof pair);
+	}
+	if (i < words) {
+		pair[0] = word_read(tags[i / 2] & 15, seen, &bytes, tags, end, roomy);
+		memcpy(out + (size_t)i * 8, pair, 8);
+	}
+	return bytes;
+}
+
 bool pack_read(struct slice packed, uint8_t *out)
 {
 	if (!pack_check(packed))
 		return false;
 	uint32_t at, words = words_of(packed, &at);
-	uint64_t seen[SEEN];
-	const uint8_t *tags = packed.p + at, *end = packed.p + packed.len;
-	const uint8_t *bytes = tags + (words + 1) / 2;
-	seen_init(seen, pack_due(packed.p));
-	for (uint32_t i = 0; i < words; i++) {
-		uint8_t tag = tags[i / 2] >> (i % 2 * 4) & 15;
-		uint32_t n = tag_bytes[tag];
-		uint64_t word = 0;
-		if (end - bytes >= 8)
-			memcpy(&word, bytes, sizeof word);
-		else if ((size_t)(end - bytes) >= n)
-			memcpy(&word, bytes, n);
-		else
-			return false;
-		word &= tag_mask[tag];
-		word = tag == TAG_TOP ? word << 48 : word;
-		word = tag >= TAG_SEEN ? seen[tag - TAG_SEEN] : word;
-		if (tag > 1)
-			seen[place_of(word)] = word;
-		bytes += n;
-		memcpy(out + (size_t)i * 8, &word, sizeof word);
-	}
-	return bytes == end;
+	const uint8_t *bytes = packed.p + at, *end = packed.p + packed.len;
+	const uint8_t *tags = end - (words + 1) / 2;
+	int64_t due = pack_due(packed.p);
+	bool roomy = end - tags >= 8;
+	bytes = roomy ? words_read(out, words, bytes, tags, end, due, true)
+		      : words_read(out, words, bytes, tags, end, due, false);
+	return bytes == tags;
 }

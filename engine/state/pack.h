@@ -6,7 +6,7 @@
  * the same number many times (a sum, a maximum, one per window), so a row shrinks to a third or
  * less.
  *
- *   format, due (8 bytes, little-endian), number of words (varint), tags (two a byte), bytes
+ *   format, due (8 bytes, little-endian), number of words (varint), bytes, tags (two a byte)
  *
  * The same row always gives the same bytes. A packed row is at most 9 + 5 + n / 2 + 8 n bytes
  * for n words. Not here: what the words mean.
