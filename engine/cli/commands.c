@@ -5,8 +5,9 @@
 
 extern const struct command command_check, command_try, command_test, command_engine,
         command_run, command_deploy, command_list, command_status, command_pause,
-        command_resume, command_remove, command_export, command_train, command_get,
-        command_explain, command_dead_list, command_completion, command_help;
+        command_resume, command_remove, command_export, command_train, command_baseline,
+        command_drift, command_get, command_explain, command_dead_list, command_completion,
+        command_help;
 
 const struct command *const commands[] = {
         &command_check,
@@ -22,6 +23,8 @@ const struct command *const commands[] = {
         &command_remove,
         &command_export,
         &command_train,
+        &command_baseline,
+        &command_drift,
         &command_get,
         &command_explain,
         &command_dead_list,

@@ -14,7 +14,8 @@ COMMANDS = {"check", "try", "test", "engine", "run", "deploy", "list", "status",
             "dead list", "dead replay", "backfill", "help", "completion"}
 # What exists today; a command that is not built is absent.
 BUILT = {"check", "try", "test", "engine", "run", "deploy", "list", "status", "pause", "resume",
-         "remove", "export", "train", "get", "explain", "dead list", "help", "completion"}
+         "remove", "export", "train", "baseline", "drift", "get", "explain", "dead list", "help",
+         "completion"}
 COMMON = ["brokers", "redis", "state", "http", "format", "prefix", "memory", "registry",
           "kafka-config", "config"]
 

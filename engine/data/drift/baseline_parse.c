@@ -140,7 +140,8 @@ static struct moments moments(struct parse *p, json_t *object, const char *key)
 	m.n = count(p, v, "n");
 	if (m.n == 0)
 		return m;
-	m.mean = number(p, v, "mean");
+	m.origin = number(p, v, "origin");
+	m.offset = number(p, v, "offset");
 	m.m2 = number(p, v, "squares");
 	m.min = number(p, v, "min");
 	m.max = number(p, v, "max");

@@ -63,12 +63,14 @@ static void counts(struct buf *out, const char *name, const uint64_t *v, uint32_
 
 static void moments(struct buf *out, const char *name, const struct moments *m)
 {
-	const double v[] = {m->mean, sqrt(moments_var(m)), m->m2, m->min, m->max};
-	static const char *const names[] = {"mean", "stddev", "squares", "min", "max"};
+	const double v[] = {moments_mean(m), sqrt(moments_var(m)), m->origin, m->offset, m->m2,
+	        m->min, m->max};
+	static const char *const names[] = {
+	        "mean", "stddev", "origin", "offset", "squares", "min", "max"};
 	key(out, name);
 	buf_byte(out, '{');
 	count(out, "n", m->n);
-	for (int i = 0; m->n && i < 5; i++) {
+	for (int i = 0; m->n && i < 7; i++) {
 		buf_byte(out, ',');
 		key(out, names[i]);
 		number(out, v[i]);

@@ -96,10 +96,10 @@ double errors_ece(const struct errors *x)
 
 double errors_brier(const struct errors *x)
 {
-	return errors_classifier(x) ? x->squared.mean : NAN;
+	return errors_classifier(x) ? moments_mean(&x->squared) : NAN;
 }
 
 double errors_mae(const struct errors *x)
 {
-	return x->absolute.n ? x->absolute.mean : NAN;
+	return x->absolute.n ? moments_mean(&x->absolute) : NAN;
 }

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Welford's updates and the merge of Chan, Golub and LeVeque. Invariant: all zero while n is 0.
+// Welford's updates and the merge of Chan, Golub and LeVeque about an origin. Invariant: all
+// zero while n is 0.
 #include "data/drift/moments.h"
 
 #include <math.h>
 
 void moments_add(struct moments *m, double v)
 {
-	if (m->n == 0 || v < m->min)
-		m->min = v;
-	if (m->n == 0 || v > m->max)
-		m->max = v;
-	double delta = v - m->mean;
-	m->mean += delta / (double)++m->n;
-	m->m2 += delta * (v - m->mean);
+	if (m->n == 0)
+		m->origin = m->min = m->max = v;
+	m->min = v < m->min ? v : m->min;
+	m->max = v > m->max ? v : m->max;
+	double x = v - m->origin, delta = x - m->offset;
+	m->offset += delta / (double)++m->n;
+	m->m2 += delta * (x - m->offset);
+}
+
+double moments_difference(const struct moments *a, const struct moments *b)
+{
+	return (b->origin - a->origin) + (b->offset - a->offset);
 }
 
 void moments_merge(struct moments *m, const struct moments *other)
@@ -24,10 +30,10 @@ void moments_merge(struct moments *m, const struct moments *other)
 		*m = *other;
 		return;
 	}
-	double a = (double)m->n, b = (double)other->n, delta = other->mean - m->mean;
+	double a = (double)m->n, b = (double)other->n, delta = moments_difference(m, other);
 	m->n += other->n;
-	m->mean += delta * b / (a + b);
-	m->m2 += other->m2 + delta * delta * a * b / (a + b);
+	m->offset += delta * (b / (a + b));
+	m->m2 += other->m2 + delta * delta * (a * (b / (a + b)));
 	m->min = fmin(m->min, other->min);
 	m->max = fmax(m->max, other->max);
 }
@@ -37,7 +43,13 @@ void moments_add_many(struct moments *m, double v, uint64_t times)
 	if (times == 1)
 		moments_add(m, v);
 	else if (times)
-		moments_merge(m, &(struct moments){.n = times, .mean = v, .min = v, .max = v});
+		moments_merge(
+		        m, &(struct moments){.n = times, .origin = v, .min = v, .max = v});
+}
+
+double moments_mean(const struct moments *m)
+{
+	return m->n == 0 ? NAN : m->origin + m->offset;
 }
 
 double moments_var(const struct moments *m)
@@ -55,7 +67,8 @@ void moments_pack(const struct moments *m, struct buf *out)
 	buf_varint(out, (int64_t)m->n);
 	if (m->n == 0)
 		return;
-	buf_double(out, m->mean);
+	buf_double(out, m->origin);
+	buf_double(out, m->offset);
 	buf_double(out, m->m2);
 	buf_double(out, m->min);
 	buf_double(out, m->max);
@@ -66,7 +79,8 @@ void moments_unpack(struct moments *m, struct reader *r)
 	*m = (struct moments){.n = (uint64_t)reader_varint(r)};
 	if (m->n == 0)
 		return;
-	m->mean = reader_double(r);
+	m->origin = reader_double(r);
+	m->offset = reader_double(r);
 	m->m2 = reader_double(r);
 	m->min = reader_double(r);
 	m->max = reader_double(r);

@@ -212,7 +212,8 @@ static uint32_t doane(const struct sample *s, const struct moments *m)
 	if (m->n <= 2 || !(sigma > 0))
 		return 1;
 	for (size_t i = 0; i < s->n; i++)
-		cubes += (double)s->counts[i] * pow((s->values[i] - m->mean) / sigma, 3);
+		cubes += (double)s->counts[i] *
+		         pow(((s->values[i] - m->origin) - m->offset) / sigma, 3);
 	double sg1 = sqrt(6 * (n - 2) / ((n + 1) * (n + 3)));
 	double width = range / (1 + log2(n) + log2(1 + fabs(cubes / n) / sg1));
 	return width > 0 ? (uint32_t)ceil(range / width) : 1;

@@ -153,7 +153,7 @@ static double shift(const struct moments *base, const struct moments *now)
 {
 	if (base->n < 2 || now->n < 2)
 		return NAN;
-	double difference = now->mean - base->mean;
+	double difference = moments_difference(base, now);
 	double error =
 	        sqrt(moments_var(base) / (double)base->n + moments_var(now) / (double)now->n);
 	return difference == 0 ? 0 : difference / error;
