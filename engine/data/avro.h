@@ -23,6 +23,33 @@ void avro_frame_registry(struct buf *b, uint32_t id);
 void avro_write(struct buf *b, const struct type *t, bool nullable, const struct value *v)
 	__asm__("avro_write_value"); /* Avro C calls an avro_write of its own: it must not be this */
 
+/* For a writer that has made room already; where they end. A long takes at most AVRO_LONG_BYTES, a
+ * union's branch one, a double eight. */
+#define AVRO_LONG_BYTES 10
+static inline uint8_t *avro_put_long(uint8_t *p, int64_t v)
+{
+	uint64_t z = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+	for (; z >= 0x80; z >>= 7)
+		*p++ = (uint8_t)(z | 0x80);
+	*p++ = (uint8_t)z;
+	return p;
+}
+
+static inline uint8_t *avro_put_branch(uint8_t *p, bool null)
+{
+	*p = null ? 0 : 2;
+	return p + 1;
+}
+
+static inline uint8_t *avro_put_double(uint8_t *p, double v)
+{
+	uint64_t bits;
+	memcpy(&bits, &v, 8);
+	for (int i = 0; i < 8; i++)
+		p[i] = (uint8_t)(bits >> (8 * i));
+	return p + 8;
+}
+
 /* Reads back one value written by avro_write. Bytes point into the reader's input. Sets r->failed
  * on malformed input. */
 void avro_read(struct reader *r, const struct type *t, bool nullable, struct value *out)

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "data/avro.h"
+#include "base/num.h"
 #include "data/entity.h"
 
 static void columns_init(struct rows *r, struct column *cols, uint32_t n, struct arena *a)
@@ -14,6 +14,24 @@ static void columns_init(struct rows *r, struct column *cols, uint32_t n, struct
 	const struct view *v = r->layout->view;
 	for (uint32_t c = 0; c < v->ncalls; c++)
 		column_init(&cols[c], &v->calls[c].spec.result, n, a);
+}
+
+static enum field_how field_how(const struct type *t)
+{
+	if (t->kind == KIND_DOUBLE)
+		return FIELD_DOUBLE;
+	return type_form(t) == FORM_I64 && t->kind != KIND_BOOLEAN ? FIELD_LONG : FIELD_OTHER;
+}
+
+static void fields_init(struct rows *r)
+{
+	const struct view *v = r->layout->view;
+	r->fields = arena_calloc(&r->fixed, v->nfeatures, sizeof *r->fields);
+	for (uint32_t i = 0; i < v->nfeatures; i++) {
+		const struct field *f = &r->plan->features[i];
+		r->fields[i] = (struct row_field){field_how(&f->type), f->nullable};
+	}
+	r->entity = arena_calloc(&r->fixed, v->nentity, sizeof *r->entity);
 }
 
 void rows_init(struct rows *r, const struct op_conf *conf, const struct layout *l,
@@ -24,6 +42,7 @@ void rows_init(struct rows *r, const struct op_conf *conf, const struct layout *
 	struct arena *a = &r->fixed;
 	r->calls = arena_calloc(a, l->view->ncalls, sizeof *r->calls);
 	columns_init(r, r->calls, ROWS_MAX, a);
+	fields_init(r);
 	r->event_time = arena_alloc(a, ROWS_MAX * sizeof *r->event_time);
 	r->known_at = arena_alloc(a, ROWS_MAX * sizeof *r->known_at);
 	r->src_offset = arena_alloc(a, ROWS_MAX * sizeof *r->src_offset);
@@ -98,56 +117,102 @@ static struct column **features_compute(struct rows *r, struct column *calls, ui
 	return cols;
 }
 
+/* A real result that is no number (0/0 of doubles) is no value. */
+static bool double_null(struct rows *r, const struct column *col, uint32_t at)
+{
+	if (col->null[at])
+		return true;
+	bool finite = __builtin_isfinite(col->f64[at]);
+	r->counts->not_finite += !finite;
+	return !finite;
+}
+
+static void other_write(struct rows *r, uint32_t i, const struct column *col, uint32_t at,
+	struct buf *b)
+{
+	const struct field *f = &r->plan->features[i];
+	struct value v = column_get(col, at);
+	if (type_form(&f->type) == FORM_F64)
+		v.null = double_null(r, col, at);
+	avro_write(b, &f->type, f->nullable, &v);
+}
+
 static void features_write(struct rows *r, struct column **cols, uint32_t at, struct buf *b)
 {
-	for (uint32_t i = 0; i < r->layout->view->nfeatures; i++) {
-		const struct field *f = &r->plan->features[i];
-		struct value v = column_get(cols[i], at);
-		/* A real result that is no number (0/0 of doubles) is no value. */
-		if (!v.null && type_form(&f->type) == FORM_F64 && !__builtin_isfinite(v.f64)) {
-			v.null = true;
-			r->counts->not_finite++;
+	uint32_t n = r->layout->view->nfeatures;
+	size_t room = (size_t)n * (1 + AVRO_LONG_BYTES);
+	buf_reserve(b, room);
+	uint8_t *p = b->p + b->len;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct column *col = cols[i];
+		if (r->fields[i].how == FIELD_OTHER) {
+			b->len = (size_t)(p - b->p);
+			other_write(r, i, col, at, b);
+			buf_reserve(b, room);
+			p = b->p + b->len;
+			continue;
 		}
-		avro_write(b, &f->type, f->nullable, &v);
+		bool real = r->fields[i].how == FIELD_DOUBLE;
+		bool null = real ? double_null(r, col, at) : col->null[at];
+		INVARIANT(!null || r->fields[i].nullable);
+		if (r->fields[i].nullable)
+			p = avro_put_branch(p, null);
+		if (!null)
+			p = real ? avro_put_double(p, col->f64[at])
+				 : avro_put_long(p, col->i64[at]);
 	}
+	b->len = (size_t)(p - b->p);
 }
 
 static void head_write(struct rows *r, uint32_t i, struct buf *b)
 {
 	bool expiry = r->src_partition[i] < 0;
-	buf_varint(b, r->event_time[i]);
-	buf_varint(b, r->known_at[i]);
-	struct type t_int = {.kind = KIND_INT}, t_long = {.kind = KIND_LONG};
-	struct value p = {.null = expiry, .i64 = r->src_partition[i]};
-	struct value o = {.null = expiry, .i64 = r->src_offset[i]};
-	avro_write(b, &t_int, true, &p);
-	avro_write(b, &t_long, true, &o);
+	buf_reserve(b, ROW_HEAD * (1 + AVRO_LONG_BYTES));
+	uint8_t *p = b->p + b->len;
+	p = avro_put_long(p, r->event_time[i]);
+	p = avro_put_long(p, r->known_at[i]);
+	p = avro_put_branch(p, expiry);
+	if (!expiry)
+		p = avro_put_long(p, r->src_partition[i]);
+	p = avro_put_branch(p, expiry);
+	if (!expiry)
+		p = avro_put_long(p, r->src_offset[i]);
+	b->len = (size_t)(p - b->p);
 }
 
 static void entity_columns_write(struct rows *r, struct slice entity, struct buf *b)
 {
 	const struct view *v = r->layout->view;
-	struct value *values = arena_alloc(&r->arena, v->nentity * sizeof *values);
-	bool ok = entity_read(entity, r->plan->entity_types, v->nentity, values, &r->arena);
-	INVARIANT(ok);
-	for (uint32_t i = 0; i < v->nentity; i++)
-		avro_write(b, r->plan->entity_types[i], false, &values[i]);
-}
-
-static void key_write(struct rows *r, uint32_t i, struct buf *b)
-{
-	b->len = 0;
-	buf_slice(b, entry_entity(r->entries[i]));
-	buf_byte(b, '|');
-	buf_int(b, r->event_time[i]);
-	buf_byte(b, '|');
-	if (r->src_partition[i] < 0) {
-		buf_byte(b, 'x');
+	const struct type *const *types = r->plan->entity_types;
+	if (v->nentity == 1 && types[0]->kind == KIND_STRING &&
+		!memchr(entity.p, '%', entity.len)) {
+		buf_bytes(b, entity); /* as it is */
 		return;
 	}
-	buf_int(b, r->src_partition[i]);
-	buf_byte(b, ':');
-	buf_int(b, r->src_offset[i]);
+	bool ok = entity_read(entity, types, v->nentity, r->entity, &r->arena);
+	INVARIANT(ok);
+	for (uint32_t i = 0; i < v->nentity; i++)
+		avro_write(b, types[i], false, &r->entity[i]);
+}
+
+static void key_write(struct rows *r, uint32_t i, struct slice entity, struct buf *b)
+{
+	b->len = 0;
+	buf_reserve(b, entity.len + 3 * (1 + NUM_MAX));
+	uint8_t *p = b->p;
+	memcpy(p, entity.p, entity.len);
+	p += entity.len;
+	*p++ = '|';
+	p += num_format_int((char *)p, r->event_time[i]);
+	*p++ = '|';
+	if (r->src_partition[i] < 0) {
+		*p++ = 'x';
+	} else {
+		p += num_format_int((char *)p, r->src_partition[i]);
+		*p++ = ':';
+		p += num_format_int((char *)p, r->src_offset[i]);
+	}
+	b->len = (size_t)(p - b->p);
 }
 
 static void last_row_keep(struct rows *r, uint32_t i, struct slice features)
@@ -166,19 +231,28 @@ static void last_row_keep(struct rows *r, uint32_t i, struct slice features)
 	last->known_at = r->known_at[i];
 }
 
+static void frame_set(struct rows *r)
+{
+	r->value.len = 0;
+	if (r->conf->schema_id)
+		avro_frame_registry(&r->value, r->conf->schema_id);
+	else
+		avro_frame_single_object(&r->value, r->plan->schema->fingerprint);
+	r->frame_len = (uint32_t)r->value.len;
+	memcpy(r->frame, r->value.p, r->frame_len);
+}
+
 static enum status row_send(struct rows *r, uint32_t i, struct column **cols, struct error *e)
 {
+	struct slice entity = entry_entity(r->entries[i]);
 	struct buf *b = &r->value;
 	b->len = 0;
-	if (r->conf->schema_id)
-		avro_frame_registry(b, r->conf->schema_id);
-	else
-		avro_frame_single_object(b, r->plan->schema->fingerprint);
-	entity_columns_write(r, entry_entity(r->entries[i]), b);
+	buf_add(b, r->frame, r->frame_len);
+	entity_columns_write(r, entity, b);
 	head_write(r, i, b);
 	size_t from = b->len;
 	features_write(r, cols, i, b);
-	key_write(r, i, &r->key);
+	key_write(r, i, entity, &r->key);
 	if (r->conf->online)
 		last_row_keep(r, i, (struct slice){b->p + from, (uint32_t)(b->len - from)});
 	struct slice value = buf_view(b);
@@ -192,6 +266,7 @@ enum status rows_send(struct rows *r, struct error *e)
 	if (!n)
 		return ST_OK;
 	r->n = 0;
+	frame_set(r);
 	struct column **cols = features_compute(r, r->calls, n, &r->arena);
 	for (uint32_t i = 0; i < n; i++)
 		if (row_send(r, i, cols, e))

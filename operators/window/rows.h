@@ -7,6 +7,7 @@
 #ifndef WEIR_OPERATORS_WINDOW_ROWS_H
 #define WEIR_OPERATORS_WINDOW_ROWS_H
 
+#include "data/avro.h"
 #include "operators/window/layout.h"
 #include "run/operator.h"
 
@@ -19,11 +20,22 @@ struct last_row {
 	uint8_t *features;
 };
 
+/* How a feature is written: most without a call of its own. */
+enum field_how { FIELD_LONG, FIELD_DOUBLE, FIELD_OTHER };
+struct row_field {
+	enum field_how how;
+	bool nullable;
+};
+
 struct rows {
 	const struct op_conf *conf;
 	const struct layout *layout;
 	const struct view_plan *plan;
 	struct column *calls; /* per call */
+	struct row_field *fields; /* per feature */
+	struct value *entity;     /* one entity's columns */
+	uint8_t frame[AVRO_SINGLE_OBJECT_BYTES]; /* of the rows being sent */
+	uint32_t frame_len;
 	int64_t *event_time, *known_at, *src_offset;
 	int32_t *src_partition; /* below 0: an expiry row */
 	struct entry **entries;

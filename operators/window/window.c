@@ -23,6 +23,9 @@ struct op {
 	struct op_counts counts, committed;
 	struct arena arena; /* layout */
 	struct heap scratch; /* of packing */
+	struct value *entity; /* columns of one record's */
+	const struct type **entity_types;
+	struct buf name;
 };
 
 static enum status window_open(const struct op_conf *conf, struct op **out, struct error *e)
@@ -36,6 +39,8 @@ static enum status window_open(const struct op_conf *conf, struct op **out, stru
 	layout_init(&op->layout, op->view,
 		conf->plan->job->sources[op->view->source].lateness_ms, &op->arena);
 	op->layout.scratch = &op->scratch;
+	op->entity = arena_calloc(&op->arena, op->view->nentity, sizeof *op->entity);
+	op->entity_types = arena_calloc(&op->arena, op->view->nentity, sizeof *op->entity_types);
 	rows_init(&op->rows, &op->conf, &op->layout, &op->counts);
 	*out = op;
 	return ST_OK;
@@ -47,6 +52,7 @@ static void window_close(struct op *op)
 		return;
 	rows_release(&op->rows);
 	arena_release(&op->arena);
+	buf_release(&op->name);
 	free(op->scratch.base);
 	free(op);
 }
@@ -171,25 +177,47 @@ static void arguments_clean(struct op *op, struct work *w, struct arena *a)
 	}
 }
 
-static bool entity_of(struct op *op, const struct batch *b, uint32_t i, struct value *values,
-	const struct type **types)
+static bool entity_of(struct op *op, const struct batch *b, uint32_t i)
 {
 	for (uint32_t k = 0; k < op->view->nentity; k++) {
 		const struct column *c = &b->cols[op->view->entity[k]];
-		values[k] = column_get(c, i);
-		types[k] = c->type;
-		if (values[k].null)
+		op->entity[k] = column_get(c, i);
+		op->entity_types[k] = c->type;
+		if (op->entity[k].null)
 			return false;
 	}
+	return true;
+}
+
+static bool name_is_plain(struct slice s)
+{
+	for (uint32_t i = 0; i < s.len; i++)
+		if (s.p[i] == '%' || s.p[i] == ':' || s.p[i] == '|')
+			return false;
+	return true;
+}
+
+/* The entity of row i as text; false: it has none. A single text mostly is its own name. */
+static bool entity_name(struct op *op, const struct batch *b, uint32_t i, struct slice *out,
+	struct arena *a)
+{
+	const struct column *c = &b->cols[op->view->entity[0]];
+	if (op->view->nentity == 1 && type_is_text(c->type)) {
+		*out = c->bytes[i];
+		if (c->null[i] || name_is_plain(*out))
+			return !c->null[i];
+	}
+	if (!entity_of(op, b, i))
+		return false;
+	op->name.len = 0;
+	entity_write(&op->name, op->entity_types, op->entity, op->view->nentity);
+	*out = arena_slice(a, buf_view(&op->name));
 	return true;
 }
 
 static void rows_take(struct op *op, struct work *w, struct arena *a)
 {
 	uint32_t n = w->b->n;
-	const struct type **types = arena_alloc(a, op->view->nentity * sizeof *types);
-	struct value *values = arena_alloc(a, op->view->nentity * sizeof *values);
-	struct buf name = {0};
 	w->entities = arena_alloc(a, n * sizeof *w->entities);
 	w->hashes = arena_alloc(a, n * sizeof *w->hashes);
 	w->entries = arena_alloc(a, n * sizeof *w->entries);
@@ -197,17 +225,13 @@ static void rows_take(struct op *op, struct work *w, struct arena *a)
 	for (uint32_t i = 0; i < n; i++) {
 		if (op->view->where >= 0 && !truth(&w->in[op->view->where], i))
 			continue;
-		if (!entity_of(op, w->b, i, values, types)) {
+		if (!entity_name(op, w->b, i, &w->entities[w->n], a)) {
 			op->counts.null_entity++;
 			continue;
 		}
-		name.len = 0;
-		entity_write(&name, types, values, op->view->nentity);
-		w->entities[w->n] = arena_slice(a, buf_view(&name));
 		w->hashes[w->n] = entity_hash(w->entities[w->n]);
 		w->rows[w->n++] = i;
 	}
-	buf_release(&name);
 }
 
 /* Which rows a feed takes; NULL: all. */

@@ -111,6 +111,28 @@ START_TEST(round_trip)
 }
 END_TEST
 
+/* What writes into room made before gives the bytes of the writer that makes it. */
+START_TEST(put)
+{
+	static const int64_t longs[] = {
+	        0, 1, -1, 63, 64, -64, -65, 8191, 8192, 1735689600000, INT64_MAX, INT64_MIN};
+	for (uint32_t i = 0; i < sizeof longs / sizeof *longs; i++) {
+		struct value whole = {.i64 = longs[i]}, real = {.f64 = (double)longs[i] / 3};
+		struct value null = {.null = true};
+		uint8_t out[2 * (1 + AVRO_LONG_BYTES) + 1], *p = out;
+		struct buf b = {0};
+		avro_write(&b, &t_long, true, &whole);
+		avro_write(&b, &t_double, false, &real);
+		avro_write(&b, &t_double, true, &null);
+		p = avro_put_long(avro_put_branch(p, false), whole.i64);
+		p = avro_put_branch(avro_put_double(p, real.f64), true);
+		ck_assert_uint_eq(b.len, (size_t)(p - out));
+		ck_assert_mem_eq(b.p, out, b.len);
+		buf_release(&b);
+	}
+}
+END_TEST
+
 START_TEST(as_text)
 {
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -257,6 +279,7 @@ int main(void)
 {
 	TCase *c = tcase_create("values");
 	tcase_add_test(c, round_trip);
+	tcase_add_test(c, put);
 	tcase_add_test(c, as_text);
 	tcase_add_test(c, malformed);
 	tcase_add_test(c, frames);
