@@ -11,6 +11,8 @@
 #include "broker.h"
 
 #define ASK_DOWN_MS 100
+#define PARTITIONS_TRIES_MAX 60
+#define PARTITIONS_RETRY_US 50000
 #define GROUP_TRIES_MAX 50
 #define GROUP_RETRY_US 100000
 
@@ -224,6 +226,59 @@ enum status admin_topic_info(
 	if (st == ST_OK && out->partitions > 0)
 		st = compaction(b, topic, out, e);
 	return st;
+}
+
+static enum status partitions_made(
+        struct log_broker *b, rd_kafka_event_t *answer, const char *topic, struct error *e)
+{
+	size_t n;
+	const rd_kafka_topic_result_t **r = rd_kafka_CreatePartitions_result_topics(
+	        rd_kafka_event_CreatePartitions_result(answer), &n);
+	rd_kafka_resp_err_t err = n ? rd_kafka_topic_result_error(r[0]) : 0;
+	if (!err || err == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS) /* another was quicker */
+		return ST_OK;
+	return client_error(&b->admin, e, err, rd_kafka_topic_result_error_string(r[0]),
+	        "adding partitions to topic %s", topic);
+}
+
+static enum status partitions_make(
+        struct log_broker *b, const char *topic, int32_t partitions, struct error *e)
+{
+	char why[300];
+	struct ask a;
+	rd_kafka_NewPartitions_t *more =
+	        rd_kafka_NewPartitions_new(topic, (size_t)partitions, why, sizeof why);
+	if (!more)
+		return error_set(e, ERR_FATAL, 0, "topic %s: %s", topic, why);
+	ask_init(&a, b, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, KAFKA_ASK_MS);
+	rd_kafka_CreatePartitions(b->admin.rk, &more, 1, a.options, a.queue);
+	enum status st = ask_wait(&a, b, "adding partitions", e);
+	if (st == ST_OK)
+		st = partitions_made(b, a.answer, topic, e);
+	ask_release(&a);
+	rd_kafka_NewPartitions_destroy(more);
+	return st;
+}
+
+enum status admin_partitions_ensure(
+        struct log_broker *b, const char *topic, int32_t partitions, struct error *e)
+{
+	for (int tries = 0; tries < PARTITIONS_TRIES_MAX; tries++) {
+		struct log_topic_info info = {0};
+		if (tries)
+			usleep(PARTITIONS_RETRY_US);
+		if (describe(b, topic, &info, e))
+			return ST_ERR;
+		if (info.partitions >= partitions)
+			return ST_OK;
+		if (!info.partitions)
+			return error_set(e, ERR_FATAL, 0, "there is no topic %s", topic);
+		if (tries == 0 && partitions_make(b, topic, partitions, e))
+			return ST_ERR;
+	}
+	return error_set(e, ERR_RETRIABLE, 0,
+	        "topic %s got %d partitions, but the brokers do not show them yet", topic,
+	        (int)partitions);
 }
 
 enum status admin_topics_list(struct log_broker *b, const char *begins,

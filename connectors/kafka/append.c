@@ -43,6 +43,19 @@ static void *bytes_of(struct slice s)
 	return s.len ? (void *)(uintptr_t)s.p : (void *)""; /* NULL would be absent */
 }
 
+/* A partition made since the producer last asked about the topic; it asks again by itself only
+ * after minutes. */
+static bool learned(struct log_session *s, struct part *p, rd_kafka_resp_err_t err)
+{
+	const struct rd_kafka_metadata *md;
+	if (err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+	        rd_kafka_metadata(
+	                s->producer.rk, 0, produced(s, p->topic), &md, KAFKA_ASK_MS))
+		return false;
+	rd_kafka_metadata_destroy(md);
+	return true;
+}
+
 // ---- one record ----
 
 static rd_kafka_resp_err_t enqueue(struct log_session *s, struct part *p, struct slice key,
@@ -89,9 +102,14 @@ static rd_kafka_resp_err_t enqueue_waiting(struct log_session *s, struct part *p
         struct slice key, const struct slice *value, const struct log_header *headers,
         uint32_t nheaders, int64_t timestamp)
 {
+	bool asked = false;
 	for (int waited = 0;; waited += ROOM_WAIT_MS) {
 		rd_kafka_resp_err_t err =
 		        enqueue(s, p, key, value, headers, nheaders, timestamp);
+		if (!asked && learned(s, p, err)) {
+			asked = true;
+			continue;
+		}
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || waited >= TXN_TIMEOUT_MS)
 			return err;
 		make_room(s);
@@ -122,10 +140,13 @@ static void hand_over(struct log_session *s, struct group *g)
 {
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	uint32_t at = 0;
+	bool asked = false;
 	/* Those behind one refused for want of room were all refused. */
 	for (int waited = 0; at < g->n && !s->nfailed; waited += ROOM_WAIT_MS) {
 		at += offer(s, g, at, &err);
-		if (err && (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || waited >= TXN_TIMEOUT_MS))
+		if (!asked && learned(s, g->part, err))
+			asked = true;
+		else if (err && (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || waited >= TXN_TIMEOUT_MS))
 			session_unwritten(s, g->part, err);
 		else if (err)
 			make_room(s);

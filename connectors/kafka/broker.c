@@ -92,13 +92,26 @@ static bool leaderless(rd_kafka_resp_err_t err)
 	       err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
+/* Before another try: what the client knows may be older than the partition. */
+static void wait_and_look(struct log_broker *b, const char *topic)
+{
+	const struct rd_kafka_metadata *md;
+	usleep(LEADER_WAIT_US);
+	rd_kafka_topic_t *t = rd_kafka_topic_new(b->admin.rk, topic, NULL);
+	if (!t)
+		return;
+	if (!rd_kafka_metadata(b->admin.rk, 0, t, &md, KAFKA_ASK_MS))
+		rd_kafka_metadata_destroy(md);
+	rd_kafka_topic_destroy(t);
+}
+
 enum status broker_bounds(struct log_broker *b, const char *topic, int32_t partition,
         int64_t *begin, int64_t *end, struct error *e)
 {
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
 	for (int i = 0; i < LEADER_TRIES && leaderless(err); i++) {
 		if (i)
-			usleep(LEADER_WAIT_US);
+			wait_and_look(b, topic);
 		err = rd_kafka_query_watermark_offsets(
 		        b->admin.rk, topic, partition, begin, end, KAFKA_ASK_MS);
 	}
@@ -118,7 +131,7 @@ enum status broker_offset_at(struct log_broker *b, const char *topic, int32_t pa
 	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
 	for (int i = 0; i < LEADER_TRIES && leaderless(err); i++) {
 		if (i)
-			usleep(LEADER_WAIT_US);
+			wait_and_look(b, topic);
 		p->offset = ts_ms;
 		err = rd_kafka_offsets_for_times(b->admin.rk, list, KAFKA_ASK_MS);
 		if (!err)

@@ -19,6 +19,8 @@ enum status broker_put(struct log_broker *b, const char *topic, int32_t partitio
 /* admin.c */
 enum status admin_topics_ensure(
         struct log_broker *b, const struct log_topic_conf *t, uint32_t n, struct error *e);
+enum status admin_partitions_ensure(
+        struct log_broker *b, const char *topic, int32_t partitions, struct error *e);
 enum status admin_topic_info(
         struct log_broker *b, const char *topic, struct log_topic_info *out, struct error *e);
 enum status admin_topics_list(struct log_broker *b, const char *begins,

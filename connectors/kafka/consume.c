@@ -34,6 +34,7 @@
 
 #define COMMITTED_MS 2000 /* one try; the caller fences a stalled owner after 3 s */
 #define SEEK_MS 10000
+#define METADATA_MS "10000" /* until new partitions of a topic are seen */
 
 static rd_kafka_t *rk(struct log_session *s)
 {
@@ -362,6 +363,7 @@ static enum status open_client(struct log_session *s, struct error *e)
 	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
 	        "fetch.wait.max.ms", "100", "fetch.queue.backoff.ms", "5",
 	        "fetch.error.backoff.ms", "100", "check.crcs", "true",
+	        "topic.metadata.refresh.interval.ms", METADATA_MS,
 	        s->instance_id ? "group.instance.id" : NULL, s->instance_id, NULL};
 	return client_open(&s->consumer, RD_KAFKA_CONSUMER, settings, callbacks, e);
 }

@@ -11,6 +11,7 @@ const struct log_ops kafka_log = {
         .name = "kafka",
         .close = broker_close,
         .topics_ensure = admin_topics_ensure,
+        .partitions_ensure = admin_partitions_ensure,
         .topic_info = admin_topic_info,
         .topics_list = admin_topics_list,
         .bounds = broker_bounds,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "run/growth.h"
 #include "run/schemas.h"
 
 #define POLL_MS 100
@@ -96,15 +97,50 @@ static enum status topic_known(struct job_run *r, const char *topic, struct log_
 	}
 }
 
+/* A repartition topic is made once; its default would follow its source. */
+static enum status shards_keep(struct job_run *r, struct plan *p, struct error *e)
+{
+	for (uint32_t i = 0; i < p->nrepartitions; i++) {
+		const struct repartition *rp = &p->repartitions[i];
+		struct log_topic_info info;
+		if (r->conf.log->topic_info(r->conf.broker, rp->topic, &info, e))
+			return ST_ERR;
+		if (info.partitions && !rp->shards_given)
+			plan_shards_set(p, i, info.partitions);
+	}
+	return ST_OK;
+}
+
+/* A changelog whose source may grow. */
+static bool may_grow(const struct plan *p, const char *topic)
+{
+	for (uint32_t i = 0; i < p->nstages; i++)
+		if (strcmp(p->stages[i].changelog, topic) == 0)
+			return growth_allowed(&p->stages[i]);
+	return false;
+}
+
+static enum status topics_grow(struct job_run *r, const struct plan *p,
+	const struct log_topic_conf *t, uint32_t n, struct error *e)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (may_grow(p, t[i].name) &&
+			r->conf.log->partitions_ensure(r->conf.broker, t[i].name, t[i].partitions,
+				e))
+			return ST_ERR;
+	return ST_OK;
+}
+
 /* A topic that exists must have the partitions the plan counts on. */
 static enum status topics_check(struct job_run *r, const struct plan *p,
 	const struct log_topic_conf *t, uint32_t n, struct error *e)
 {
-	(void)p;
 	for (uint32_t i = 0; i < n; i++) {
 		struct log_topic_info info;
 		if (topic_known(r, t[i].name, &info, e))
 			return ST_ERR;
+		if (info.partitions < t[i].partitions && may_grow(p, t[i].name))
+			continue;
 		if (info.partitions != t[i].partitions)
 			return error_set(e, ERR_FATAL, 0,
 				"topic %s has %d partitions, the job needs %d: was a source's "
@@ -171,11 +207,15 @@ static enum status prepare(struct job_run *r, struct error *e)
 	enum status st = partitions_ask(r, partitions, e);
 	if (!st)
 		st = plan_new(r->conf.job, r->conf.prefix, partitions, &p, e);
+	if (!st)
+		st = shards_keep(r, p, e);
 	if (!st) {
 		uint32_t n = plan_topics(p, &topics, &a);
 		st = r->conf.log->topics_ensure(r->conf.broker, topics, n, e);
 		if (!st)
 			st = topics_check(r, p, topics, n, e);
+		if (!st)
+			st = topics_grow(r, p, topics, n, e);
 	}
 	if (!st)
 		st = schemas_write(r, p, e);

@@ -92,6 +92,10 @@ struct log_ops {
 	/* Creates the topics that are missing; those that exist are left as they are. */
 	enum status (*topics_ensure)(struct log_broker *b, const struct log_topic_conf *t,
 		uint32_t n, struct error *e);
+	/* Makes a topic that exists have at least so many partitions, and waits, within bounds, until
+	 * the brokers show them. */
+	enum status (*partitions_ensure)(struct log_broker *b, const char *topic,
+		int32_t partitions, struct error *e);
 	/* ERR_RETRIABLE while no broker answers. A missing topic is ST_OK, partitions 0. */
 	enum status (*topic_info)(struct log_broker *b, const char *topic,
 		struct log_topic_info *out, struct error *e);

@@ -72,6 +72,20 @@ static enum status mem_topics_ensure(struct log_broker *b, const struct log_topi
 	return ST_OK;
 }
 
+static enum status mem_partitions_ensure(struct log_broker *b, const char *topic,
+	int32_t partitions, struct error *e)
+{
+	struct mem_topic *t = mem_topic_find(b, topic);
+	if (!t)
+		return error_set(e, ERR_FATAL, 0, "there is no topic %s", topic);
+	if (t->nparts >= partitions)
+		return ST_OK;
+	t->parts = xrealloc(t->parts, (size_t)partitions * sizeof *t->parts);
+	memset(t->parts + t->nparts, 0, (size_t)(partitions - t->nparts) * sizeof *t->parts);
+	t->nparts = partitions;
+	return ST_OK;
+}
+
 static enum status mem_topic_info(struct log_broker *b, const char *topic,
 	struct log_topic_info *out, struct error *e)
 {
@@ -399,6 +413,7 @@ const struct log_ops memory_log = {
 	.name = "memory",
 	.close = mem_close,
 	.topics_ensure = mem_topics_ensure,
+	.partitions_ensure = mem_partitions_ensure,
 	.topic_info = mem_topic_info,
 	.topics_list = mem_topics_list,
 	.bounds = mem_bounds,

@@ -119,8 +119,10 @@ static void repartition_view_add(struct plan *p, struct repartition *r, uint32_t
 		memcpy(views, r->views, r->nviews * sizeof *views);
 	views[r->nviews++] = view;
 	r->views = views;
-	if (p->job->views[view].shards)
+	if (p->job->views[view].shards) {
 		r->shards = (int32_t)p->job->views[view].shards;
+		r->shards_given = true;
+	}
 }
 
 static enum status repartitions_make(struct plan *p, const int32_t *partitions, struct error *e)
@@ -275,7 +277,7 @@ static uint64_t plan_hash(const struct plan *p)
 	buf_byte(&b, PLAN_FORMAT);
 	for (uint32_t i = 0; i < p->nstages; i++)
 		buf_printf(&b, "%s %s %d\n", p->stages[i].name, p->stages[i].topic,
-			(int)p->stages[i].partitions);
+			p->stages[i].nviews ? (int)p->stages[i].partitions : 0);
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		buf_printf(&b, "%s\n", p->job->views[i].plan_text);
 	plan_monitors_hash(p, &b);
@@ -306,6 +308,18 @@ enum status plan_new(const struct job *job, const char *prefix, const int32_t *p
 	p->hash = plan_hash(p);
 	*out = p;
 	return ST_OK;
+}
+
+void plan_shards_set(struct plan *p, uint32_t repartition, int32_t shards)
+{
+	struct repartition *r = (struct repartition *)(uintptr_t)&p->repartitions[repartition];
+	r->shards = shards;
+	for (uint32_t i = 0; i < p->nstages; i++) {
+		struct stage *st = (struct stage *)(uintptr_t)&p->stages[i];
+		if (st->in == r)
+			st->partitions = shards;
+	}
+	p->hash = plan_hash(p);
 }
 
 void plan_free(struct plan *p)

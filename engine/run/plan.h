@@ -20,6 +20,7 @@ struct repartition {
 	const uint32_t *entity;       /* fields of the source */
 	uint32_t nentity;
 	int32_t shards;
+	bool shards_given;            /* by the job */
 	const struct schema *schema;  /* of its records: REPARTITION_HEAD fields, then the columns */
 	const uint32_t *fields;       /* source field of schema field REPARTITION_HEAD + i */
 	uint32_t nfields;
@@ -104,6 +105,8 @@ struct plan {
 enum status plan_new(const struct job *job, const char *prefix, const int32_t *partitions,
 	struct plan **out, struct error *e);
 void plan_free(struct plan *p);
+/* Before the plan is used: a repartition topic that exists keeps its partitions. */
+void plan_shards_set(struct plan *p, uint32_t repartition, int32_t shards);
 
 /* Every topic the plan writes, with its settings, for log topics_ensure. In a. */
 uint32_t plan_topics(const struct plan *p, struct log_topic_conf **out, struct arena *a);

@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "run/changelog.h"
+#include "run/growth.h"
 #include "run/publish.h"
 #include "run/round.h"
 #include "run/worker.h"
@@ -94,6 +95,8 @@ static void stalled(struct task *t)
 /* Step 3. */
 static enum status step_offsets(struct task *t, struct error *e)
 {
+	if (growth_prepare(t, e))
+		return ST_ERR;
 	struct log_position pos = {t->topic, t->partition, LOG_OFFSET_NONE};
 	if (failpoint(FP_START_OFFSETS, e) ||
 		t->worker->conf.log->committed(t->worker->session, &pos, 1, e)) {
@@ -304,7 +307,8 @@ static enum status step_restore(struct task *t, struct error *e)
 	return ST_OK;
 }
 
-/* A job's first start at this partition: where its source says. */
+/* A job's first start at this partition: where its source says. One that came later is read from its
+ * first record on. */
 static enum status start_fresh(struct task *t, struct error *e)
 {
 	const struct worker_conf *c = &t->worker->conf;
@@ -315,9 +319,12 @@ static enum status start_fresh(struct task *t, struct error *e)
 		c->log->bounds(c->broker, t->stage->topic, t->partition, &begin, &end, e))
 		return ST_ERR;
 	in->next_offset = begin;
-	if (!t->stage->in && s->start == START_LATEST)
+	bool all = t->stage->in || s->start == START_EARLIEST;
+	if (!all && growth_is_new(t, &all, e))
+		return ST_ERR;
+	if (!all && s->start == START_LATEST)
 		in->next_offset = end;
-	if (!t->stage->in && s->start == START_TIME &&
+	if (!all && s->start == START_TIME &&
 		c->log->offset_at(c->broker, t->stage->topic, t->partition, s->start_ms,
 			&in->next_offset, e))
 		return ST_ERR;
@@ -367,7 +374,8 @@ static enum status input_check(struct task *t, struct error *e)
 			"truncated or recreated", t->stage->topic, (int)t->partition,
 			(long long)end, (long long)in->next_offset - 1);
 	memcpy(in->topic_id, info.id, sizeof in->topic_id);
-	in->partitions = info.partitions;
+	if (!in->partitions)
+		in->partitions = info.partitions; /* pinned: growth.c goes by it */
 	return ST_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "run/budget.h"
 #include "run/changelog.h"
+#include "run/growth.h"
 #include "run/merge.h"
 #include "run/publish.h"
 #include "run/round.h"
@@ -47,8 +48,7 @@ static void error_note(struct worker *w, const struct error *e)
 	w->last_error_ms = clock_wall_ms(w->conf.clock);
 }
 
-/* This task alone; its epoch has been given up. */
-static void task_fail(struct worker *w, struct task *t, const struct error *e)
+void worker_task_fail(struct worker *w, struct task *t, const struct error *e)
 {
 	t->error = *e;
 	t->phase = PHASE_FAILED;
@@ -212,7 +212,7 @@ void worker_process_failed(struct worker *w, struct task *t, const struct error 
 {
 	commit_abandon(w);
 	if (is_tasks_own(w, e)) {
-		task_fail(w, t, e);
+		worker_task_fail(w, t, e);
 		return;
 	}
 	t->error = *e;
@@ -230,7 +230,7 @@ static void takeover_failed(struct worker *w, struct task *t, const struct error
 		return;
 	}
 	takeover_free(t);
-	task_fail(w, t, e);
+	worker_task_fail(w, t, e);
 }
 
 /* A round of them, each in its turn: those that wait for a broker must not keep the worker from its
@@ -331,7 +331,7 @@ static void tables_tidy(struct worker *w)
 		bool may_flush = !flushing || flushing + st.dirty_rows <= FLUSHING_ROWS_MAX;
 		if (table_tidy(t->table, false, may_flush, &e)) {
 			/* The changelog has everything: the task stops, nothing is lost. */
-			task_fail(w, t, &e);
+			worker_task_fail(w, t, &e);
 			continue;
 		}
 		table_stats(t->table, &st);
@@ -413,7 +413,7 @@ static enum status commit_try(struct worker *w)
 	enum status st = commit_epoch(w, &e);
 	w->spent.output_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
 	if (st && w->commit.refused && is_tasks_own(w, &e)) {
-		task_fail(w, w->commit.refused, &e);
+		worker_task_fail(w, w->commit.refused, &e);
 		return ST_ERR;
 	}
 	if (st) {
@@ -460,6 +460,8 @@ enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct err
 			commit_abandon(w);
 		return ST_OK;
 	}
+	if (growth_look(w)) /* what was polled is read again, by those who go on */
+		return ST_OK;
 	*busy = n || taking_over || round_pending(w);
 	if ((n || round_pending(w)) && !process(w, n))
 		return ST_OK;

@@ -59,6 +59,8 @@ struct worker {
 	struct key_sample *keys;
 	struct merge **merges; /* of the plan's stages; NULL: nothing to merge there (round.h) */
 	bool rounds_left;      /* more can be taken in without a poll */
+	uint64_t grown_looked; /* rebalances, when topics' partitions were last looked at */
+	int64_t grown_next_ns;
 	struct spent spent;
 	bool repairing; /* some task's online rows are being written again */
 	uint32_t late_topic, dead_topic; /* session's numbers */
@@ -79,7 +81,9 @@ void worker_close(struct worker *w);
  * go on; anything else has been dealt with. *busy: something was done. */
 enum status worker_step(struct worker *w, int timeout_ms, bool *busy, struct error *e);
 
-/* -- for round.c -- */
+/* -- for round.c and growth.c -- */
+/* This task alone; its epoch has been given up. */
+void worker_task_fail(struct worker *w, struct task *t, const struct error *e);
 struct task *worker_task(struct worker *w, uint32_t topic, int32_t partition);
 /* The epoch has something to commit. */
 void worker_epoch_touch(struct worker *w);

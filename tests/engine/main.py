@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 import bad_records
 import crashes
 import deploys
+import growth
 import limits
 import names
 import outages
 import world
 
-MODULES = (outages, bad_records, crashes, names, deploys, limits)
+MODULES = (outages, bad_records, crashes, growth, names, deploys, limits)
 SIDE_BY_SIDE = 2
 
 

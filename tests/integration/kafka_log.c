@@ -351,6 +351,45 @@ START_TEST(rebalance_before_the_first_record)
 }
 END_TEST
 
+/* Clients that know the topic already find partitions that come later. */
+START_TEST(partitions_come_later)
+{
+	char name[100], group[100];
+	struct log_broker *b = broker();
+	struct member *w = calloc(1, sizeof *w);
+	struct slice value = slice_of("1");
+	struct log_topic_info info;
+	int64_t begin, end;
+	make_topic(b, unique(name, "grows"), 2);
+	member_open(w, b, unique(group, "grp"), name, NULL, name);
+	UNTIL(w, w->fetching[0] && w->fetching[1]);
+	OK(k->bounds(b, name, 1, &begin, &end, E));
+	OK(k->producer_init(w->s, E));
+	OK(k->begin(w->s, E));
+	OK(k->append(w->s, w->topic, 0, value, &value, NULL, 0, 0, E));
+	OK(k->flush(w->s, E));
+	OK(k->partitions_ensure(b, name, 5, E));
+	OK(k->partitions_ensure(b, name, 4, E)); /* there are more already */
+	OK(k->topic_info(b, name, &info, E));
+	ck_assert_int_eq(info.partitions, 5);
+	OK(k->bounds(b, name, 4, &begin, &end, E));
+	ck_assert_int_eq(end, 0);
+	struct log_header h = {"h", value};
+	OK(k->append(w->s, w->topic, 3, value, &value, NULL, 0, 0, E));
+	OK(k->append(w->s, w->topic, 4, value, &value, &h, 1, 0, E));
+	OK(k->flush(w->s, E));
+	OK(k->send_offsets(w->s, &(struct log_position){w->topic, 0, 0}, 1, E));
+	OK(k->commit(w->s, E));
+	UNTIL(w, member_owns(w) == 5); /* the group hears of them by itself */
+	UNTIL(w, w->nseen == 3);
+	struct error e = {0};
+	ck_assert_int_eq(k->partitions_ensure(b, "no-such-topic", 2, &e), ST_ERR);
+	k->session_close(w->s);
+	free(w);
+	k->close(b);
+}
+END_TEST
+
 /* As the merge does it: whatever was fetched when a partition is paused, it goes on by a seek to where
  * it stopped, and what a transaction left at the end counts as read. */
 START_TEST(pause_and_seek_among_transactions)
@@ -557,6 +596,7 @@ int main(void)
 	tcase_add_test(t, consume);
 	tcase_add_test(t, rebalance_before_the_first_record);
 	tcase_add_test(t, seek_back);
+	tcase_add_test(t, partitions_come_later);
 	tcase_add_test(t, pause_and_seek_among_transactions);
 	tcase_add_test(t, pause_resume);
 	tcase_add_test(t, truncated_input);
