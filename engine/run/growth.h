@@ -2,7 +2,7 @@
  *
  * Topics that get more partitions. A source that is read for repartitioned views alone takes
  * them in: its stage has no state of keys that could have moved. Views keyed like their topic
- * stop.
+ * stop, and so do monitors, which count on what each partition told them.
  */
 #ifndef WEIR_RUN_GROWTH_H
 #define WEIR_RUN_GROWTH_H
@@ -14,7 +14,7 @@ struct worker;
 
 static inline bool growth_allowed(const struct stage *st)
 {
-	return !st->in && !st->nviews;
+	return !st->in && !st->nviews && !st->nsteps;
 }
 
 /* Before a task of a partition that came after the plan is taken over: its changelog gets the

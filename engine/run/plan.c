@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "run/growth.h"
+
 #define PLAN_FORMAT 1
 
 static const struct type type_long = {.kind = KIND_LONG};
@@ -277,7 +279,7 @@ static uint64_t plan_hash(const struct plan *p)
 	buf_byte(&b, PLAN_FORMAT);
 	for (uint32_t i = 0; i < p->nstages; i++)
 		buf_printf(&b, "%s %s %d\n", p->stages[i].name, p->stages[i].topic,
-			p->stages[i].nviews ? (int)p->stages[i].partitions : 0);
+			growth_allowed(&p->stages[i]) ? 0 : (int)p->stages[i].partitions);
 	for (uint32_t i = 0; i < p->job->nviews; i++)
 		buf_printf(&b, "%s\n", p->job->views[i].plan_text);
 	plan_monitors_hash(p, &b);

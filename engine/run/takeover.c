@@ -356,7 +356,7 @@ static enum status input_check(struct task *t, struct error *e)
 		return error_set(e, ERR_FATAL, 0,
 			"topic %s was deleted and created again: its offsets mean other records; "
 			"give the job a new name or its views new versions", t->stage->topic);
-	if (in->partitions && in->partitions != info.partitions && t->stage->nviews)
+	if (in->partitions && in->partitions != info.partitions && !growth_allowed(t->stage))
 		return error_set(e, ERR_FATAL, 0,
 			"topic %s has %d partitions, the state was made from %d: keys have moved "
 			"between partitions; give its views new versions and backfill",

@@ -81,7 +81,7 @@ static enum memory_fault fault(void *arg, enum memory_step step)
 
 static void worker_start(struct world *w)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by};
+	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
 	static atomic_bool never;
 	struct error e;
 	struct worker_conf c = {.plan = w->plan,
