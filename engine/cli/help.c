@@ -225,7 +225,8 @@ void help_reference(struct buf *out)
 	        "command line or the node file. Sizes: `512M` (K, M, G are powers of 1024; kB, "
 	        "MB, GB of 1000). Durations: `100ms 90s 5m 24h 7d`.\n\n| option | |\n|-|-|\n");
 	for (const struct option *opt = common_options; opt->name; opt++)
-		option_row(out, opt);
+		if (opt->type != OPT_SECRET) /* its -file option tells of it */
+			option_row(out, opt);
 	for (const struct command *const *c = commands; *c; c++)
 		reference_command(out, *c);
 }

@@ -71,6 +71,24 @@ def test_every_command_takes_the_common_options():
             assert r.returncode == USAGE and f"--{option} needs a value" in r.stderr, (name, option)
 
 
+def test_secrets_are_no_options():
+    reference = exits(DONE, "help", "--reference").stdout
+    for name, variable in (("redis-password", "WEIR_REDIS_PASSWORD"), ("registry-auth", "WEIR_REGISTRY_AUTH")):
+        assert f"`--{name}-file " in reference and variable in reference
+        assert f"--{name} " not in reference and f"`--{name}`" not in reference
+        assert weir("list", f"--{name}", "x").returncode == USAGE
+
+
+def test_reference_says_what_check_prints():
+    about = " ".join(exits(DONE, "check", "--help").stdout.split())
+    fine = json.loads(exits(DONE, "check", job_file(), "--format", "json").stdout)
+    wrong = json.loads(exits(NO, "check", job_file("bad.yaml", change=lambda s: s.replace("sum(amount)", "sum(amuont)")),
+                             "--format", "json").stdout)
+    assert "{" + ", ".join(k for k in fine if k != "diagnostics") + ", diagnostics: []}" in about, (about, fine)
+    assert "{ok, diagnostics: [{" in about and set(wrong) == {"ok", "diagnostics"}, (about, wrong)
+    assert "diagnostics: [{" + ", ".join(wrong["diagnostics"][0]) + "}]}" in about, (about, wrong)
+
+
 def test_reference_is_what_the_tables_say():
     with open(os.path.join(ROOT, "docs/reference/cli.md")) as f:
         assert f.read() == exits(DONE, "help", "--reference").stdout, \
