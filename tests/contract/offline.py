@@ -314,7 +314,7 @@ def test_try_counts_late_and_dead():
         assert reason in err, err
     _, err = tried([{"value": event("a", T)}], "--format", "json")
     assert json.loads(err.splitlines()[-1]) == {
-        "records": 1, "late": 0, "dead": 0, "rows": 2, "expiry_rows": 0}
+        "records": 1, "late": 0, "dead": 0, "rows": 2, "expiry_rows": 0, "drift": 0, "alerts": 0}
 
 
 def test_try_line_that_is_no_event():
