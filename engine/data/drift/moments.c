@@ -8,13 +8,23 @@
 
 void moments_add(struct moments *m, double v)
 {
-	if (m->n == 0)
-		m->origin = m->min = m->max = v;
-	m->min = v < m->min ? v : m->min;
-	m->max = v > m->max ? v : m->max;
-	double x = v - m->origin, delta = x - m->offset;
-	m->offset += delta / (double)++m->n;
-	m->m2 += delta * (x - m->offset);
+	moments_add_all(m, &v, 1);
+}
+
+// The state stays in registers, and what is divided does not wait for the value before it.
+void moments_add_all(struct moments *m, const double *v, uint32_t n)
+{
+	struct moments is = *m;
+	if (is.n == 0 && n)
+		is.origin = is.min = is.max = v[0];
+	for (uint32_t i = 0; i < n; i++) {
+		is.min = v[i] < is.min ? v[i] : is.min;
+		is.max = v[i] > is.max ? v[i] : is.max;
+		double x = v[i] - is.origin, delta = x - is.offset, part = 1 / (double)++is.n;
+		is.offset += delta * part;
+		is.m2 += delta * (x - is.offset);
+	}
+	*m = is;
 }
 
 double moments_difference(const struct moments *a, const struct moments *b)

@@ -21,6 +21,8 @@ struct moments {
 };
 
 void moments_add(struct moments *m, double v); /* v finite */
+/* n values in turn; one value so many times. */
+void moments_add_all(struct moments *m, const double *v, uint32_t n);
 void moments_add_many(struct moments *m, double v, uint64_t times);
 void moments_merge(struct moments *m, const struct moments *other);
 double moments_mean(const struct moments *m); /* NaN when empty */

@@ -14,6 +14,8 @@
 
 #include "data/drift/sample.h"
 
+#define LANES 8 // values searched for at once
+
 static uint32_t ncells(const struct baseline_column *c)
 {
 	return c->kind == DRIFT_NUMBER ? 2 * c->ngrid + 1 : 0;
@@ -53,25 +55,37 @@ void profile_reset(struct profile *p)
 		memset(p->counts, 0, base->ncategories * sizeof *p->counts);
 }
 
-// Points below v. The halving has a fixed number of steps and no branch.
-static uint32_t points_below(const double *grid, uint32_t n, double v)
+// Points below each of LANES values. The halving has as many steps for every value and no
+// branch, so that the processor searches for all of them at once.
+static void points_below(const double *grid, uint32_t n, const double *v, uint32_t *at)
 {
-	const double *at = grid;
-	while (n > 1) {
-		uint32_t half = n / 2;
-		at += (at[half - 1] < v) * half;
-		n -= half;
-	}
-	return (uint32_t)(at - grid) + (*at < v);
+	for (int k = 0; k < LANES; k++)
+		at[k] = 0;
+	for (; n > 1; n -= n / 2)
+		for (int k = 0; k < LANES; k++)
+			at[k] += (grid[at[k] + n / 2 - 1] < v[k]) * (n / 2);
+	for (int k = 0; k < LANES; k++)
+		at[k] += grid[at[k]] < v[k];
 }
 
-static uint32_t cell_of(const struct baseline_column *c, double v)
+static void cells_count(struct profile *p, const double *v, uint32_t n, uint64_t times)
 {
-	uint32_t n = c->ngrid;
-	if (!n)
-		return 0;
-	uint32_t below = points_below(c->grid, n, v);
-	return 2 * below + (below < n && c->grid[below] == v);
+	const struct baseline_column *c = p->base;
+	uint32_t points = c->ngrid, at[LANES];
+	if (!points) {
+		p->cells[0] += n * times;
+		return;
+	}
+	for (uint32_t i = 0; i < n; i += LANES) {
+		double some[LANES] = {0};
+		uint32_t here = n - i < LANES ? n - i : LANES;
+		memcpy(some, v + i, here * sizeof *v);
+		points_below(c->grid, points, some, at);
+		for (uint32_t k = 0; k < here; k++) {
+			bool same = at[k] < points && c->grid[at[k]] == some[k];
+			p->cells[2 * at[k] + same] += times;
+		}
+	}
 }
 
 // Edges as baseline_width_edge has them; the division only guesses.
@@ -97,8 +111,7 @@ static void width_counts(struct profile *p, const double *v, uint32_t n, uint64_
 static void add_numbers(struct profile *p, const double *v, uint32_t n)
 {
 	const struct baseline_column *c = p->base;
-	for (uint32_t i = 0; i < n; i++)
-		p->cells[cell_of(c, v[i])]++;
+	cells_count(p, v, n, 1);
 	if (c->ngrid) {
 		double low = c->grid[0], high = c->grid[c->ngrid - 1];
 		for (uint32_t i = 0; i < n; i++) {
@@ -108,8 +121,7 @@ static void add_numbers(struct profile *p, const double *v, uint32_t n)
 	}
 	if (c->nwidth)
 		width_counts(p, v, n, 1);
-	for (uint32_t i = 0; i < n; i++)
-		moments_add(&p->moments, v[i]);
+	moments_add_all(&p->moments, v, n);
 }
 
 static void fresh_add(struct profile *p, struct slice value, uint64_t times)
@@ -164,7 +176,7 @@ void profile_add_numbers(struct profile *p, double v, uint64_t times)
 		p->non_finite += times;
 		return;
 	}
-	p->cells[cell_of(c, v)] += times;
+	cells_count(p, &v, 1, times);
 	if (c->ngrid) {
 		double low = c->grid[0], high = c->grid[c->ngrid - 1];
 		p->below += v < low ? (low - v) * (double)times : 0;
