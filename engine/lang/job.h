@@ -149,6 +149,8 @@ struct job {
 struct lang_env {
 	const struct format *const *formats;       /* NULL-terminated */
 	const struct aggregate *const *aggregates; /* NULL-terminated */
+	/* Monitors without their baselines, which are not read: for the command that makes them. */
+	bool without_baselines;
 };
 
 struct diagnostic {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lang/civil.h"
+#include "lang/event_time.h"
 #include "run/changelog.h"
 #include "run/moved.h"
 #include "run/publish.h"
@@ -252,33 +252,6 @@ static enum status bad_out(struct task *t, const struct log_record *r, const str
 
 /* -- time -- */
 
-/* Years 0001 to 9999: window arithmetic has room to spare around them. */
-#define EVENT_TIME_MIN INT64_C(-62135596800000)
-#define EVENT_TIME_MAX INT64_C(253402300799999)
-
-static int64_t micros_to_ms(int64_t us)
-{
-	return floor_div(us, 1000);
-}
-
-static bool event_time_of(const struct column *c, uint32_t i, int64_t *out)
-{
-	int64_t us;
-	switch (c->type->kind) {
-	case KIND_TIMESTAMP_MICROS:
-		*out = micros_to_ms(c->i64[i]);
-		return true;
-	case KIND_STRING:
-		if (!civil_parse(c->bytes[i], &us))
-			return false;
-		*out = micros_to_ms(us);
-		return true;
-	default:
-		*out = c->i64[i];
-		return true;
-	}
-}
-
 /* Decides bad time, future time and late, in record order, and moves stream time. */
 static void source_times(struct task *t, const struct log_record *r, struct batch *b,
 	struct bad_record *bad, struct arena *a)
@@ -290,8 +263,7 @@ static void source_times(struct task *t, const struct log_record *r, struct batc
 		int64_t ts = 0;
 		if (bad[i].bad)
 			continue;
-		if (c->null[i] || !event_time_of(c, i, &ts) || ts < EVENT_TIME_MIN ||
-			ts > EVENT_TIME_MAX) {
+		if (!event_time_of(c, i, &ts)) {
 			bad[i] = (struct bad_record){BAD_TIME,
 				arena_printf(a, "%s: %s", name,
 					c->null[i] ? "no event time"

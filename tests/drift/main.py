@@ -15,6 +15,7 @@ import traceback
 
 import files
 import pairs
+import topic
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.environ["WEIR_BIN"]
@@ -214,6 +215,12 @@ def test_a_segment_is_compared_with_its_own_reference():
     found = {(c["column"], c["segment"]["model"]): c for c in drift(train, new, "--by", "model")["columns"]}
     assert found["score", "b"]["reference_rows"] == 2000 and not found["score", "b"]["drifted"]
     assert found["score", "c"]["reference_rows"] == 4000 and found["score", "c"]["drifted"]  # with all of it
+
+
+def test_a_baseline_from_the_topic_is_that_of_its_predictions():
+    brokers = os.environ.get("WEIR_BROKERS")
+    assert brokers, "no servers (WEIR_BROKERS)"
+    topic.check(brokers, TMP, exits)
 
 
 # ---------------------------------------------------------------- errors of scores

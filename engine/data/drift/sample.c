@@ -78,6 +78,26 @@ void sample_add_value(struct sample *s, const struct type *t, const struct value
 		sample_add_category(s, drift_category(t, v, digits), 1);
 }
 
+void sample_add_sample(struct sample *s, const struct sample *other)
+{
+	s->rows += other->nulls + other->non_finite;
+	s->nulls += other->nulls;
+	s->non_finite += other->non_finite;
+	for (size_t i = 0; i < other->n; i++)
+		if (s->kind == DRIFT_NUMBER)
+			sample_add_number(s, other->values[i], other->counts[i]);
+		else
+			sample_add_category(
+			        s, other->categories[i].value, other->categories[i].count);
+}
+
+size_t sample_bytes(const struct sample *s)
+{
+	size_t each = s->kind == DRIFT_NUMBER ? sizeof *s->values + sizeof *s->counts
+	                                      : sizeof *s->categories;
+	return s->cap * each + s->text.held_bytes;
+}
+
 double drift_number(const struct type *t, const struct value *v)
 {
 	switch (t->kind) {

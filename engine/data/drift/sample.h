@@ -31,7 +31,9 @@ void sample_add_number(struct sample *s, double v, uint64_t times);
 void sample_add_category(struct sample *s, struct slice value, uint64_t times);
 /* A value of a type that drift_kind_of takes, as the sample's kind. */
 void sample_add_value(struct sample *s, const struct type *t, const struct value *v);
+void sample_add_sample(struct sample *s, const struct sample *other);
 void sample_finish(struct sample *s); /* sorts; then nothing is added */
+size_t sample_bytes(const struct sample *s);
 
 /* Memory is a's. */
 void sample_baseline(

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weir baseline JOB MONITOR: from the topic it is what it would be from a file of the same predictions."""
+import json
+import os
+import random
+import sys
+
+import files
+import pairs
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from kafka_topics import Kafka  # noqa: E402
+
+DAY = 86_400_000
+T0 = 1356998400000  # 2013-01-01
+JOB = """job: predicted
+sources:
+  predictions:
+    topic: {topic}
+    format: json
+    time: at
+    lateness: 1h
+    schema:
+      type: record
+      name: prediction
+      fields:
+        - {{name: at, type: {{type: long, logicalType: timestamp-millis}}}}
+        - {{name: model, type: ["null", int], default: null}}
+        - {{name: score, type: double}}
+        - {{name: delay, type: ["null", double], default: null}}
+        - {{name: carrier, type: string}}
+        - {{name: stops, type: int}}
+monitors:
+  delay_model:
+    from: predictions
+    by: model
+    columns: [score, delay, carrier, stops]
+    baseline: not-there-yet.json
+    window: 1d
+    tests: {{psi: 0.25}}
+"""
+COLUMNS = ["score", "delay", "carrier", "stops"]
+
+
+def predictions(rnd):
+    """(partition, row, whether a monitor takes it), each partition in its order of time."""
+    clock = [T0, T0, T0]
+    for _ in range(6000):
+        p = rnd.randrange(3)
+        clock[p] += rnd.randrange(2 * 5 * DAY // 2000)
+        late = rnd.random() < 0.03 and clock[p] > T0 + 3 * DAY
+        yield p, {"at": clock[p] - (3_600_001 + rnd.randrange(DAY) if late else 0),
+                  "model": rnd.choice([1, 2, None]), "score": rnd.random(),
+                  "delay": None if rnd.random() < 0.1 else 10 * pairs.normal(rnd),
+                  "carrier": rnd.choice(["AA", "B6", "DL"]), "stops": rnd.randrange(4)}, not late
+
+
+def body(path):
+    with open(path) as f:
+        b = json.load(f)
+    assert b.pop("format") == "weir-baseline" and b.pop("version") == 1
+    return {k: b[k] for k in ("by", "segments")}, b
+
+
+def check(brokers, tmp, exits):
+    kafka = Kafka(brokers)
+    rnd = random.Random(11)
+    topic = kafka.make(f"drift-{os.getpid()}", 3)
+    rows = list(predictions(rnd))
+    records = [{"partition": p, "value": json.dumps(r), "timestamp": max(r["at"], T0 + DAY)} for p, r, _ in rows]
+    records.insert(3000, {"partition": 1, "value": b'{"at": 1, "score": "no"', "timestamp": T0 + DAY})
+    records.insert(4000, {"partition": 2, "value": json.dumps({**rows[0][1], "at": T0 + 900 * DAY}),
+                          "timestamp": T0 + DAY})  # from the future
+    kafka.produce(topic, records)
+    with open(os.path.join(tmp, "job.yaml"), "w") as f:
+        f.write(JOB.format(topic=topic))
+    more = ["--by", "model", "--categories", "stops"]
+    exits(0, "baseline", "job.yaml", "delay_model", "--brokers", brokers, "--from", "2013-01-02",
+          "--to", "2013-01-04T12:00:00Z", "--out", "topic.json", *more)
+    kept = [r for _, r, good in rows if good and T0 + DAY <= r["at"] < T0 + 3.5 * DAY]
+    assert 500 < len(kept) < 5000, len(kept)
+    files.write(os.path.join(tmp, "kept.parquet"), {k: [r[k] for r in kept] for k in ["model", *COLUMNS]})
+    exits(0, "baseline", "job.yaml", "delay_model", "--data", "kept.parquet", "--out", "file.json", *more)
+    (a, head), (b, _) = body(os.path.join(tmp, "topic.json")), body(os.path.join(tmp, "file.json"))
+    assert [s["segment"] for s in a["segments"]] == [None, {"model": None}, {"model": "1"}, {"model": "2"}]
+    assert a == b
+    assert (head["job"], head["monitor"]) == ("predicted", "delay_model")
+    origin = head["origin"]
+    assert (origin["topic"], origin["from"], origin["to"]) == (topic, "2013-01-02", "2013-01-04T12:00:00Z")
+    assert [o["partition"] for o in origin["offsets"]] == [0, 1, 2]
+    assert sum(o["last"] + 1 for o in origin["offsets"]) == len(records)
+    bad(exits, brokers)
+
+
+def bad(exits, brokers):
+    ask = ["baseline", "job.yaml", "delay_model", "--brokers", brokers, "--out", "x.json"]
+    for args, says in [
+        (["baseline", "job.yaml", "delay_modl", "--out", "x.json"], "did you mean delay_model?"),
+        ([*ask, "--from", "yesterday"], "is no time"),
+        ([*ask, "--from", "2013-01-02", "--to", "2013-01-02"], "--from is not before --to"),
+        ([*ask, "--by", "carrier"], "has no carrier among the columns of its 'by'"),
+        ([*ask, "--columns", "score"], "--columns is for --data"),
+        ([*ask, "--categories", "score"], "score is not of whole numbers"),
+        ([*ask, "--data", "kept.parquet", "--from", "2013-01-02"], "are for a topic"),
+    ]:
+        r = exits(2, *args)
+        assert says in r.stderr, (args, r.stderr)
