@@ -40,7 +40,7 @@ struct metrics {
 };
 
 static const char *const label_names[LABEL_COUNT] = {
-        "job", "view", "task", "reason", "version"};
+        "job", "view", "task", "reason", "version", "monitor", "column", "test"};
 
 static uint32_t family_slots(const struct metric_family *f)
 {
@@ -67,7 +67,8 @@ static void label_escape(struct buf *out, const char *s)
 static void labels_text(
         const struct metric_family *f, const struct metric_labels *l, struct buf *out)
 {
-	const char *values[LABEL_COUNT] = {l->job, l->view, l->task, l->reason, l->version};
+	const char *values[LABEL_COUNT] = {l->job, l->view, l->task, l->reason,
+	        l->version, l->monitor, l->column, l->test};
 	for (uint32_t i = 0; i < LABEL_COUNT; i++) {
 		INVARIANT(!(f->labels >> i & 1) == !values[i]);
 		if (!values[i])

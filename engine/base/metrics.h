@@ -4,8 +4,8 @@
  *
  * What exists is one table in metrics_table.c; enum metric_id names its rows. A caller asks
  * once for a series (cold: a lock and a search) and keeps the pointer; updating it is one or
- * two relaxed atomic operations and takes no lock. Labels are job, view, task, reason and
- * version: never an entity, so the number of series is bounded by what is deployed, and by
+ * two relaxed atomic operations and takes no lock. Labels are job, view, task, reason,
+ * version, monitor, column and test: never an entity or a segment, so the number of series is bounded by what is deployed, and by
  * METRICS_SERIES_MAX.
  */
 #ifndef WEIR_BASE_METRICS_H
@@ -88,6 +88,13 @@ enum metric_id {
 	METRIC_ONLINE_RECONNECTS,
 	METRIC_ONLINE_BACKLOG,
 	METRIC_ONLINE_REPAIRS,
+	/* monitors */
+	METRIC_DRIFT_WINDOW,
+	METRIC_DRIFT_ROWS,
+	METRIC_DRIFT_VALUE,
+	METRIC_DRIFT_BREACHED,
+	METRIC_ALERTS_FIRING,
+	METRIC_ALERTS_FAILING,
 	METRIC_COUNT,
 };
 
@@ -97,8 +104,11 @@ enum {
 	LABEL_TASK = 1 << 2,
 	LABEL_REASON = 1 << 3,
 	LABEL_VERSION = 1 << 4,
+	LABEL_MONITOR = 1 << 5,
+	LABEL_COLUMN = 1 << 6,
+	LABEL_TEST = 1 << 7,
 };
-#define LABEL_COUNT 5
+#define LABEL_COUNT 8
 
 /* A row of the table. A value kept as an integer in the caller's unit is divided by per_unit
  * when shown: nanoseconds with 1e9 become seconds. */
@@ -116,7 +126,7 @@ extern const struct metric_family metric_families[METRIC_COUNT];
 
 /* Exactly the family's labels are set, the others NULL. */
 struct metric_labels {
-	const char *job, *view, *task, *reason, *version;
+	const char *job, *view, *task, *reason, *version, *monitor, *column, *test;
 };
 
 struct metric;

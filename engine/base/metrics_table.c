@@ -7,6 +7,7 @@
 #define JOB LABEL_JOB
 #define JOB_VIEW (LABEL_JOB | LABEL_VIEW)
 #define JOB_TASK (LABEL_JOB | LABEL_TASK)
+#define JOB_MONITOR (LABEL_JOB | LABEL_MONITOR)
 #define JOB_REASON (LABEL_JOB | LABEL_REASON)
 #define NS 1e9
 
@@ -159,4 +160,19 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "weir_online_backlog_bytes", 0, "bytes", "Rows waiting for the online store."),
         [METRIC_ONLINE_REPAIRS] = COUNTER("weir_online_repairs_total", JOB_TASK,
                 "Times a task's rows in the online store were repaired."),
+
+        [METRIC_DRIFT_WINDOW] = GAUGE("weir_drift_window_end_seconds", JOB_MONITOR, "seconds",
+                "End of the newest window that the monitor has closed."),
+        [METRIC_DRIFT_ROWS] = GAUGE("weir_drift_rows", JOB_MONITOR, "",
+                "Rows of the newest window's largest segment."),
+        [METRIC_DRIFT_VALUE] = GAUGE("weir_drift_value", JOB_MONITOR | LABEL_COLUMN | LABEL_TEST,
+                "", "A test's value in the newest window, the largest of all segments."),
+        [METRIC_DRIFT_BREACHED] = GAUGE("weir_drift_breached_tests", JOB_MONITOR, "",
+                "Tests of the newest windows, of all segments and columns, that are past their "
+                "threshold."),
+        [METRIC_ALERTS_FIRING] =
+                GAUGE("weir_alerts_firing", JOB, "", "Alerts of the job's monitors that fire."),
+        [METRIC_ALERTS_FAILING] = GAUGE("weir_alerts_failed_posts", 0, "",
+                "Posts to Alertmanager that have failed in a row; 0 when the last one was "
+                "taken."),
 };

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "lang/job.h"
 #include "run/control.h"
+#include "run/drift_watch.h"
 #include "run/log.h"
 #include "run/online.h"
 #include "run/operator.h"
@@ -24,6 +25,7 @@ enum answer {
 };
 
 struct registry;
+struct alertmanager;
 struct schemas;
 
 struct cli {
@@ -36,6 +38,8 @@ struct cli {
 	const struct online_ops *online_ops; /* NULL until cli_online */
 	struct online *online;
 	struct schema_registrar registrar;   /* usable when there is a registry */
+	struct alertmanager *alertmanager;   /* NULL: none, or not asked for yet */
+	struct alert_sink alerts;            /* usable when there is one */
 	struct registry *registry;           /* NULL: none, or not asked for yet */
 	struct schemas *known;               /* of <prefix>.schemas */
 	const struct schema_source *schemas; /* both; NULL until cli_schemas */
@@ -70,6 +74,8 @@ const struct command *command_find(int argc, char **argv, int *words);
 /* Opens what the options name; ERR_USER when they name nothing. Later calls do nothing. */
 enum status cli_log(struct cli *c, struct error *e);
 enum status cli_online(struct cli *c, struct error *e);
+/* Where alerts are posted. */
+enum status cli_alerts(struct cli *c, struct error *e);
 /* Writer schemas, by registry id and by fingerprint. Opens the log. */
 enum status cli_schemas(struct cli *c, struct error *e);
 

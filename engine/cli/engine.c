@@ -37,6 +37,8 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 		return ST_ERR;
 	if (options_text(&c->options, "redis") && cli_online(c, e))
 		return ST_ERR;
+	if (options_text(&c->options, "alertmanager") && cli_alerts(c, e))
+		return ST_ERR;
 	*conf = (struct node_conf){.prefix = options_text(&c->options, "prefix"),
 	        .log = c->log,
 	        .broker = c->broker,
@@ -47,6 +49,7 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 	        .avro = avro(c),
 	        .schemas = c->schemas,
 	        .registrar = c->registry ? &c->registrar : NULL,
+	        .alerts = c->alertmanager ? &c->alerts : NULL,
 	        .clock = &clock_system,
 	        .state_dir = options_text(&c->options, "state"),
 	        .version = c->version,
@@ -131,7 +134,8 @@ static enum answer run_run(struct cli *c)
 }
 
 static const char *const uses[] = {"brokers", "redis", "redis-password-file", "registry",
-        "registry-auth-file", "kafka-config", "commit-interval", "changelog-min",
+        "registry-auth-file", "alertmanager", "alertmanager-auth-file", "kafka-config",
+        "commit-interval", "changelog-min",
         "static-member", "prefix",
         "state", "memory", "http", "log-level", NULL};
 

@@ -14,6 +14,7 @@
 #include "connectors/formats.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/redis/redis.h"
+#include "connectors/alertmanager/alertmanager.h"
 #include "connectors/registry/registry.h"
 #include "operators/aggregates.h"
 #include "operators/operators.h"
@@ -122,6 +123,18 @@ static enum status registry_make(struct cli *c, const char *url, struct error *e
 	return registry_open(&conf, &c->registry, e);
 }
 
+enum status cli_alerts(struct cli *c, struct error *e)
+{
+	const char *auth = options_text(&c->options, "alertmanager-auth"),
+	           *file = options_text(&c->options, "alertmanager-auth-file");
+	if (!auth && file && !(auth = first_line(c, file, e)))
+		return ST_ERR;
+	if (alertmanager_open(options_text(&c->options, "alertmanager"), auth, &c->alertmanager, e))
+		return ST_ERR;
+	c->alerts = (struct alert_sink){c->alertmanager, alertmanager_post};
+	return ST_OK;
+}
+
 enum status cli_schemas(struct cli *c, struct error *e)
 {
 	const char *url = options_text(&c->options, "registry");
@@ -151,6 +164,7 @@ static void context_release(struct cli *c)
 	if (c->known)
 		schemas_close(c->known);
 	registry_close(c->registry);
+	alertmanager_close(c->alertmanager);
 	if (c->broker)
 		c->log->close(c->broker);
 	if (c->online)

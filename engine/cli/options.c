@@ -21,6 +21,14 @@ const struct option common_options[] = {
         {"registry-auth-file", OPT_TEXT, .value = "FILE",
                 .help = "A file whose first line is the registry's user:password. "
                         "WEIR_REGISTRY_AUTH may hold it instead."},
+        {"alertmanager", OPT_TEXT, .value = "URL",
+                .help = "Where alerts of monitors are posted, to URL/api/v2/alerts: Alertmanager, "
+                        "or what is compatible with it."},
+        {"alertmanager-auth", OPT_SECRET, .value = "USER:PASSWORD",
+                .help = "Alertmanager's user and password, or 'Bearer TOKEN'."},
+        {"alertmanager-auth-file", OPT_TEXT, .value = "FILE",
+                .help = "A file whose first line is Alertmanager's user:password, or 'Bearer "
+                        "TOKEN'. WEIR_ALERTMANAGER_AUTH may hold it instead."},
         {"kafka-config", OPT_TEXT, .value = "FILE",
                 .help = "librdkafka properties, name=value lines, for security and tuning; "
                         "${env:NAME} and ${file:PATH} stand for secrets."},

@@ -202,6 +202,22 @@ void handle_job_tasks(
 	snapshot_unref(s);
 }
 
+void handle_job_drift(
+        const struct http_context *c, const struct http_request *q, struct http_response *r)
+{
+	struct snapshot *s = need_snapshot(c, r);
+	if (!s)
+		return;
+	const struct snapshot_job *j = snapshot_job_find(s, q->job);
+	if (j) {
+		snapshot_json_drift(j, &r->body);
+		answer_json(r);
+	} else {
+		no_such_job(r, q->job);
+	}
+	snapshot_unref(s);
+}
+
 static bool begins(const char *text, const char *with)
 {
 	return text && strncmp(text, with, strlen(with)) == 0;

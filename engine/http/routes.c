@@ -21,6 +21,7 @@ static const struct http_route routes[] = {
         {"POST", "/jobs/{job}/pause", handle_job_pause},
         {"POST", "/jobs/{job}/resume", handle_job_resume},
         {"GET", "/jobs/{job}/tasks", handle_job_tasks},
+        {"GET", "/jobs/{job}/drift", handle_job_drift},
         {"GET", "/events", handle_events},
         {"GET", "/", handle_page},
         {"GET", "/style.css", handle_page},

@@ -18,6 +18,6 @@ struct http_route {
 
 http_handler handle_health, handle_ready, handle_metrics, handle_version, handle_jobs,
         handle_job, handle_job_put, handle_job_delete, handle_job_pause, handle_job_resume,
-        handle_job_tasks, handle_events, handle_page;
+        handle_job_tasks, handle_job_drift, handle_events, handle_page;
 
 #endif

@@ -31,7 +31,8 @@ const char *finding_kind_name(enum finding_kind k)
 	        [FIND_DIED] = "died",
 	        [FIND_LATE] = "late",
 	        [FIND_STALE] = "stale",
-	        [FIND_ONLINE] = "online"};
+	        [FIND_ONLINE] = "online",
+	        [FIND_DRIFT] = "drift"};
 	return names[k];
 }
 
@@ -365,6 +366,16 @@ static void find_online(struct findings *f)
 	}
 }
 
+static void find_drift(struct findings *f)
+{
+	char n[HUMAN_MAX];
+	uint32_t firing = f->j->alerts_firing;
+	if (!firing)
+		return;
+	TEXT(add(f, FIND_DRIFT, LEVEL_WARN, "monitors"), "%s alert%s of its monitors fire%s.",
+	        human_count(n, firing), firing == 1 ? "" : "s", firing == 1 ? "s" : "");
+}
+
 static int worst_first(const void *a, const void *b)
 {
 	const struct finding *x = a, *y = b;
@@ -386,6 +397,7 @@ uint32_t findings_of(const struct snapshot *s, const struct snapshot_job *j,
 	find_late(&f);
 	find_stale(&f);
 	find_online(&f);
+	find_drift(&f);
 	find_failed(&f);
 	qsort(out, f.n, sizeof *out, worst_first);
 	return f.n;

@@ -23,7 +23,8 @@ enum finding_kind {
 	FIND_DIED,
 	FIND_LATE,
 	FIND_STALE,
-	FIND_ONLINE
+	FIND_ONLINE,
+	FIND_DRIFT
 };
 enum finding_level { LEVEL_NOTE, LEVEL_WARN, LEVEL_BAD };
 
@@ -35,7 +36,7 @@ struct finding {
 	char why[320];    /* because: a sentence, or "" when not known */
 };
 
-const char *finding_kind_name(enum finding_kind k); /* failed lag held died late stale online */
+const char *finding_kind_name(enum finding_kind k); /* failed lag held died late stale online drift */
 const char *finding_level_name(enum finding_level l); /* note warn bad */
 
 /* Worst first; returns how many of the FINDINGS_MAX places were filled. */

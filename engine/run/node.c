@@ -22,6 +22,7 @@
 #define CONTROL_WAIT_MS 200
 #define RECONNECT_MS 1000
 #define DRAIN_MS 5000
+#define DRIFT_LOOK_MS 2000 /* at what monitors have committed */
 #define JOBS_EXPECTED 4 /* jobs' memory is shared out for at least so many */
 
 struct node_job {
@@ -43,6 +44,7 @@ struct node {
 	struct metrics *metrics;
 	struct observe *observe;
 	struct recent *recent;
+	struct drift_watch *drift;
 	int64_t started_ms, published_ns;
 	bool broker_up;
 	char broker_error[1000];
@@ -240,6 +242,24 @@ static uint64_t memory_used(void)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The running jobs that have monitors. */
+static void drift_jobs(struct node *n)
+{
+	const char **names = xcalloc(n->njobs + 1, sizeof *names);
+	uint32_t with = 0;
+	for (uint32_t i = 0; i < n->njobs; i++) {
+		struct job_view v;
+		if (!n->jobs[i].run)
+			continue;
+		job_run_lock(n->jobs[i].run, &v);
+		if (v.job->nmonitors)
+			names[with++] = n->jobs[i].name;
+		job_run_unlock(n->jobs[i].run);
+	}
+	drift_watch_jobs(n->drift, names, with);
+	free(names);
+}
+
 static void publish(struct node *n)
 {
 	struct observe_job *jobs = xcalloc(n->njobs, sizeof *jobs);
@@ -248,13 +268,15 @@ static void publish(struct node *n)
 		jobs[i] = (struct observe_job){j->name, j->source ? j->source : "",
 			j->error[0] ? j->error : NULL, j->paused, j->run};
 	}
+	drift_jobs(n);
 	struct observe_node on = {.id = n->dir.node, .version = n->conf.version,
 		.http = n->http, .prefix = n->conf.prefix, .started_ms = n->started_ms,
 		.memory_budget_bytes = n->conf.memory_bytes, .memory_used_bytes = memory_used(),
 		.broker_up = n->broker_up,
 		.caught_up = n->conf.only || (n->control && control_caught_up(n->control)),
 		.broker_error = n->broker_error, .online_ops = n->conf.online_ops,
-		.online = n->conf.online, .recent = n->recent, .clock = n->conf.clock};
+		.online = n->conf.online, .recent = n->recent, .drift = n->drift,
+		.clock = n->conf.clock};
 	snapshot_publish(n->cell, observe_make(n->observe, &on, jobs, n->njobs));
 	free(jobs);
 	n->published_ns = clock_mono_ns(n->conf.clock);
@@ -284,6 +306,10 @@ static void broker_ask(struct node *n)
 enum status node_run(struct node *n, struct error *e)
 {
 	(void)e;
+	struct drift_watch_conf watch = {.log = n->conf.log, .broker = n->conf.broker,
+		.prefix = n->conf.prefix, .http = n->http, .clock = n->conf.clock,
+		.sink = n->conf.alerts, .every_ms = DRIFT_LOOK_MS};
+	n->drift = drift_watch_open(&watch);
 	publish(n);
 	if (n->conf.only)
 		only_start(n);
@@ -303,6 +329,7 @@ void node_close(struct node *n)
 {
 	if (!n)
 		return;
+	drift_watch_close(n->drift);
 	while (n->njobs)
 		job_forget(n, &n->jobs[n->njobs - 1]);
 	if (n->conf.online_ops && n->conf.online_ops->drain(n->conf.online, DRAIN_MS) == ST_END)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/metrics.h"
+#include "run/drift_watch.h"
 #include "run/job_run.h"
 #include "run/recent.h"
 #include "run/snapshot.h"
@@ -32,6 +33,7 @@ struct node_conf {
 	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 	int64_t commit_ms;      /* default of jobs */
 	bool static_member;
+	const struct alert_sink *alerts; /* NULL: alerts go to their topic alone */
 	struct job *only;       /* run this job and no deployed one; taken over */
 	const char *only_source;
 	const atomic_bool *stop;

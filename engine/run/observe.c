@@ -88,6 +88,11 @@ void observe_job_view(struct observe *o, const struct observe_node *node,
 	if (v->plan)
 		observe_steps(j, v, node->online_ops ? node->online_ops->name : NULL, s->now_ms,
 		        &s->arena, out);
+	out->nmonitors = v->job->nmonitors;
+	if (!node->drift || !out->nmonitors)
+		return;
+	drift_watch_show(node->drift, out->name, &s->arena, out);
+	drift_watch_metrics(node->drift, out->name, o->metrics);
 }
 
 static void job_make(struct observe *o, const struct observe_node *node,

@@ -7,6 +7,7 @@
 #define WEIR_RUN_OBSERVE_H
 
 #include "base/metrics.h"
+#include "run/drift_watch.h"
 #include "run/job_run.h"
 #include "run/recent.h"
 #include "run/snapshot.h"
@@ -20,6 +21,7 @@ struct observe_node {
 	const struct online_ops *online_ops;
 	struct online *online;
 	struct recent *recent;
+	struct drift_watch *drift; /* NULL: nobody watches */
 	struct clock *clock;
 };
 

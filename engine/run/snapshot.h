@@ -14,11 +14,17 @@
  *   GET /jobs/{job}        {job summary…, task_counts, nodes, edges, tasks, views,
  *                           dead_by_reason:{reason: count}, dead_samples, recent}
  *   GET /jobs/{job}/tasks  {job, tasks:[…]}
+ *   GET /jobs/{job}/drift  {job, alerts:[{monitor, segment, column, test, state, since, window_end,
+ *                           value, threshold, windows}…], series:[{monitor, segment, column,
+ *                           reference_rows, tests:[{test, threshold}…], windows:[{window_start,
+ *                           window_end, rows, nulls, values:[…], breached:[…]}…], bins:[[label,
+ *                           reference, current]…]}…]}; values and breached in the order of tests
  *   /events                {node, jobs:[summary…], job: detail of the one asked for, or null,
  *                           recent: the node's}
  * A job summary is {name, state, error, source, commit_ms, started_ms, records_per_s,
  * rows_per_s, lag_records, stream_time_ms, watermark_ms, last_commit_ms, state_entities,
- * state_bytes, records, rows, late, dead, tasks:{total, running, restoring, failed}, views,
+ * state_bytes, records, rows, late, dead, monitors, alerts_firing,
+ * drift_breached, tasks:{total, running, restoring, failed}, views,
  * findings:[…]}; in a detail `tasks` and `views` are the arrays and the counts are in
  * `task_counts`. findings are run/findings.h. A view also has age_ms (now - known_at_ms) and
  * stale. Enums are their names in lower case, -1 for unknown is null.
@@ -164,6 +170,9 @@ struct snapshot_job {
 	uint32_t ndead_samples;
 	struct snapshot_recent *recent; /* newest first */
 	uint32_t nrecent;
+	uint32_t nmonitors, alerts_firing;
+	uint32_t drift_breached; /* tests of newest windows */
+	const char *drift_json;  /* what GET /jobs/{job}/drift answers; NULL: no monitors here */
 };
 
 /* Another node that runs some of the same jobs. */

@@ -194,6 +194,9 @@ static void put_summary(struct buf *out, const struct snapshot *s, const struct 
 	put_count(out, "rows", t->rows);
 	put_count(out, "late", j->late);
 	put_count(out, "dead", t->dead);
+	put_count(out, "monitors", j->nmonitors);
+	put_count(out, "alerts_firing", j->alerts_firing);
+	put_count(out, "drift_breached", j->drift_breached);
 	put_findings(out, s, j);
 }
 
@@ -417,6 +420,17 @@ void snapshot_json_tasks(const struct snapshot_job *j, struct buf *out)
 	put_text(out, "job", j->name);
 	put_tasks(out, j);
 	buf_byte(out, '}');
+}
+
+void snapshot_json_drift(const struct snapshot_job *j, struct buf *out)
+{
+	if (j->drift_json) {
+		buf_str(out, j->drift_json);
+		return;
+	}
+	buf_byte(out, '{');
+	put_text(out, "job", j->name);
+	buf_str(out, ",\"alerts\":[],\"series\":[]}");
 }
 
 void snapshot_json_event(

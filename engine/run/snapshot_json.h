@@ -15,6 +15,8 @@ void snapshot_json_node(const struct snapshot *s, struct buf *out);
 void snapshot_json_jobs(const struct snapshot *s, struct buf *out);
 /* GET /jobs/{job} */
 void snapshot_json_job(const struct snapshot *s, const struct snapshot_job *j, struct buf *out);
+/* GET /jobs/{job}/drift */
+void snapshot_json_drift(const struct snapshot_job *j, struct buf *out);
 /* GET /jobs/{job}/tasks */
 void snapshot_json_tasks(const struct snapshot_job *j, struct buf *out);
 /* An event of /events; job may be NULL. */

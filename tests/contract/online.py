@@ -310,7 +310,7 @@ def test_keys_begin_with_the_prefix():
 def test_http_answers():
     n = node()
     for path in "/healthz", "/readyz", "/metrics", "/version", "/jobs", "/jobs/contract", \
-            "/jobs/contract/tasks", "/":
+            "/jobs/contract/tasks", "/jobs/contract/drift", "/":
         assert n.ask("GET", path)[0] == 200, path
     status, text = n.ask("GET", "/metrics")
     names = set(re.findall(r"^# TYPE (\S+)", text, re.M))

@@ -15,11 +15,12 @@ import crashes
 import deploys
 import growth
 import limits
+import monitors
 import names
 import outages
 import world
 
-MODULES = (outages, bad_records, crashes, growth, names, deploys, limits)
+MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors)
 SIDE_BY_SIDE = 2
 
 

@@ -35,7 +35,10 @@ static struct metric *any_series(enum metric_id id, const char *job)
 	                .view = l & LABEL_VIEW ? "aircraft" : NULL,
 	                .task = l & LABEL_TASK ? "arrivals:0" : NULL,
 	                .reason = l & LABEL_REASON ? "bad_json" : NULL,
-	                .version = l & LABEL_VERSION ? "0.1.0" : NULL));
+	                .version = l & LABEL_VERSION ? "0.1.0" : NULL,
+	                .monitor = l & LABEL_MONITOR ? "model" : NULL,
+	                .column = l & LABEL_COLUMN ? "score" : NULL,
+	                .test = l & LABEL_TEST ? "psi" : NULL));
 }
 
 static void touch(enum metric_id id, const char *job)

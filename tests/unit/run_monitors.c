@@ -16,6 +16,7 @@
 #include "operators/aggregates.h"
 #include "operators/operators.h"
 #include "run/drift_record.h"
+#include "run/drift_watch.h"
 #include "run/memory_log.h"
 #include "run/worker.h"
 #include "tests/unit/baseline_rig.h"
@@ -347,6 +348,99 @@ START_TEST(alert_sequence)
 	ck_assert_str_eq(buf_cstr(&got), s->alerts);
 	buf_release(&got);
 	arena_release(&o.arena);
+	world_close(&w);
+}
+END_TEST
+
+/* -- what the node shows, and the webhook -- */
+
+struct taker {
+	int fails, posts;
+	char last[4000];
+};
+
+static enum status take(void *arg, struct slice json, struct error *e)
+{
+	struct taker *t = arg;
+	t->posts++;
+	snprintf(t->last, sizeof t->last, "%.*s", (int)json.len, (const char *)json.p);
+	return t->fails-- > 0 ? error_set(e, ERR_RETRIABLE, 0, "no") : ST_OK;
+}
+
+/* Windows of five rows each, B all null. */
+static void windows_produce(struct world *w, int from, const char *windows)
+{
+	for (int i = 0; windows[i]; i++)
+		for (int k = 0; k < 5; k++) {
+			char text[200];
+			int64_t at = T0 + (from + i) * 10000 + k * 1000;
+			snprintf(text, sizeof text,
+				"{\"at\":%lld,\"id\":\"a\",\"version\":\"v\",\"x\":%s,\"score\":0,"
+				"\"color\":null}", (long long)at, windows[i] == 'B' ? "null" : "1");
+			produce(w, "predictions", 0, at, text);
+		}
+	settle(w);
+}
+
+START_TEST(watched_and_posted)
+{
+	struct world w;
+	struct taker t = {.fails = 2};
+	struct alert_sink sink = {&t, take};
+	const char *const jobs[] = {"t"};
+	struct arena a = {0};
+	struct snapshot_job shown = {0};
+	world_open(&w, "    by: [version]\n    columns: [x]\n    tests: {null_rate: 0.5}\n", 1, 1,
+		false);
+	struct drift_watch_conf conf = {.log = &memory_log, .broker = w.broker, .prefix = "weir",
+		.http = "h:1", .clock = &w.clock.clock, .sink = &sink};
+	struct drift_watch *watch = drift_watch_open(&conf);
+	drift_watch_jobs(watch, jobs, 1);
+	drift_watch_round(watch);
+	ck_assert_int_eq(t.posts, 0);
+
+	windows_produce(&w, 0, "qBq");
+	drift_watch_round(watch); /* refused */
+	drift_watch_round(watch); /* not at once again */
+	ck_assert_int_eq(t.posts, 1);
+	w.clock.now_ms += 1000;
+	drift_watch_round(watch); /* refused again: the pause grows */
+	w.clock.now_ms += 1000;
+	drift_watch_round(watch);
+	ck_assert_int_eq(t.posts, 2);
+	w.clock.now_ms += 1000;
+	drift_watch_round(watch);
+	ck_assert_int_eq(t.posts, 3);
+	ck_assert_ptr_nonnull(strstr(t.last, "\"alertname\":\"WeirDrift\""));
+	ck_assert_ptr_nonnull(strstr(t.last, "\"segment\":\"{\\\"version\\\":\\\"v\\\"}\""));
+	ck_assert_ptr_nonnull(strstr(t.last, "\"startsAt\":\"2023-11-14T22:13:30.000Z\""));
+	ck_assert_ptr_null(strstr(t.last, "endsAt"));
+	drift_watch_show(watch, "t", &a, &shown);
+	ck_assert_uint_eq(shown.alerts_firing, 1);
+	ck_assert_uint_eq(shown.drift_breached, 1);
+	ck_assert_ptr_nonnull(strstr(shown.drift_json, "\"column\":\"x\""));
+
+	drift_watch_round(watch); /* said, and said again after a minute */
+	ck_assert_int_eq(t.posts, 3);
+	w.clock.now_ms += 61000;
+	drift_watch_round(watch);
+	ck_assert_int_eq(t.posts, 4);
+
+	windows_produce(&w, 3, "qq");
+	drift_watch_round(watch);
+	ck_assert_int_eq(t.posts, 5);
+	ck_assert_ptr_nonnull(strstr(t.last, "endsAt"));
+	w.clock.now_ms += 61000;
+	drift_watch_round(watch); /* what is over is said once */
+	ck_assert_int_eq(t.posts, 5);
+	shown = (struct snapshot_job){0};
+	drift_watch_show(watch, "t", &a, &shown);
+	ck_assert_uint_eq(shown.alerts_firing, 0);
+	ck_assert_uint_eq(shown.drift_breached, 0);
+	drift_watch_jobs(watch, jobs, 0);
+	drift_watch_show(watch, "t", &a, &shown);
+	drift_watch_close(watch);
+	arena_release(&a);
 	world_close(&w);
 }
 END_TEST
@@ -701,6 +795,7 @@ int main(void)
 	TCase *tc = tcase_create("monitors");
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, alert_sequence, 0, sizeof sequences / sizeof *sequences);
+	tcase_add_test(tc, watched_and_posted);
 	tcase_add_test(tc, odd_windows);
 	tcase_add_test(tc, late_labels);
 	tcase_add_test(tc, labels_never);
