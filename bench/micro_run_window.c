@@ -76,7 +76,7 @@ static double cpu(void)
 
 static struct job *job_make(void)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct job *job = NULL;
 	diagnostics_init(&d);

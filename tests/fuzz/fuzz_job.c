@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct format json = {.name = "json"};
 static const struct format *const formats[] = {&json, NULL};
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 
 static const char head[] =
         "job: j\nsources:\n  s:\n    topic: t\n    format: json\n    time: at\n"

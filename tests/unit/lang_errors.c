@@ -12,7 +12,7 @@
 
 static const struct format json = {.name = "json"}, avro = {.name = "avro"};
 static const struct format *const formats[] = {&json, &avro, NULL};
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 
 static const char good[] =
         /*  1 */ "job: flights\n"

@@ -11,7 +11,7 @@
 
 static const struct format json = {.name = "json"}, avro = {.name = "avro"};
 static const struct format *const formats[] = {&json, &avro, NULL};
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 
 #define SCHEMA                                                                                 \
 	"{type: record, name: r, fields: [{name: at, type: {type: long, logicalType: "         \

@@ -13,7 +13,7 @@
 
 static const struct format json = {.name = "json"};
 static const struct format *const formats[] = {&json, NULL};
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 
 #define AT "{name: at, type: {type: long, logicalType: timestamp-millis}}"
 static const char good[] =

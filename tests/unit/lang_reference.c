@@ -13,7 +13,7 @@
 #define PAGE WEIR_SOURCE_DIR "/docs/reference/language.md"
 
 static const struct format *const formats[] = {&format_json, &format_avro, NULL};
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 
 static void write_page(const struct buf *b)
 {

@@ -12,7 +12,7 @@
 #include "run/control.h"
 #include "run/memory_log.h"
 
-static const struct lang_env env = {formats, aggregates};
+static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 static struct clock_manual now;
 static struct control c;
 static struct error e;

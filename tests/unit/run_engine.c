@@ -81,7 +81,7 @@ struct world {
 
 static struct job *job_make(void)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct job *job = NULL;
 	diagnostics_init(&d);

@@ -91,7 +91,7 @@ static void fail_next(struct world *w, enum memory_step step, enum memory_fault 
 
 static struct job *job_make(void)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct job *job = NULL;
 	diagnostics_init(&d);

@@ -114,7 +114,7 @@ static void plan_for(struct world *w, int32_t partitions)
 
 static void world_open(struct world *w, const char *start, const char *more)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct error e;
 	struct log_topic_conf source = {.name = "events", .partitions = BEFORE};

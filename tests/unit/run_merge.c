@@ -271,7 +271,7 @@ static void worker_start(struct world *w)
 
 static void world_open(struct world *w, uint64_t memory)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct error e;
 	struct arena a = {0};

@@ -61,7 +61,7 @@ static const char sources[] = "job: t\n"
 
 static struct job *job_make(const char *rest)
 {
-	struct lang_env env = {formats, aggregates};
+	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct job *job = NULL;
 	struct buf text = {0};

@@ -108,7 +108,7 @@ static void reports_make(void)
 
 static void setup(void)
 {
-	static const struct lang_env env = {formats, aggregates};
+	static const struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	const int32_t partitions[] = {PARTS};
 	struct diagnostics d;
 	struct error e = {0};
