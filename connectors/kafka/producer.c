@@ -8,6 +8,10 @@
 // the connection broke, the request timed out in flight or before it was sent, or the answer
 // could not be parsed. Any of these counts, and stays for the handle's life. Two ends are not
 // counted: the handle's own destruction, and a request the broker's version does not know.
+// A transaction with a request that may still be under way is not aborted but left to the next
+// handle's init_transactions, and this one is ambiguous: abort_transaction waits for no answer but
+// its own, so another one may come, or its request arrive, in the next transaction. (librdkafka
+// 2.15.1 also dies of it, by an assertion on txn_req_cnt, when it comes after the abort's.)
 //
 // Classes: before commit_transaction was called the epoch cannot have committed, so whatever a
 // retry inside librdkafka did not heal is ERR_ABORT; fencing by another engine is ERR_FATAL.
@@ -256,6 +260,7 @@ enum status producer_begin(struct log_session *s, struct error *e)
 		return error_set(e, ERR_ABORT, 0,
 		        "the producer of %s must be initialised first", s->transactional_id);
 	s->nfailed = 0;
+	s->unsure = false;
 	s->failure = 0;
 	s->began_ns = clock_mono_ns(&clock_system);
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(s->producer.rk);
@@ -355,6 +360,7 @@ enum status producer_send_offsets(
 	        rd_kafka_send_offsets_to_transaction(s->producer.rk, list, group, OFFSETS_MS);
 	rd_kafka_topic_partition_list_destroy(list);
 	rd_kafka_consumer_group_metadata_destroy(group);
+	s->unsure = error && rd_kafka_error_code(error) < 0; /* not the broker's answer */
 	return error ? refused(s, error, "adding the input offsets", e) : ST_OK;
 }
 
@@ -380,13 +386,26 @@ enum status producer_commit(struct log_session *s, struct error *e)
 	return ST_ERR;
 }
 
+/* Whether a request of this transaction may be. A handle that has failed for good sends no more. */
+static bool under_way(const struct log_session *s)
+{
+	bool answered = !s->nfailed || s->failure > 0 || no_retry_heals(s->failure);
+	return !rd_kafka_fatal_error(s->producer.rk, NULL, 0) &&
+	       (s->unsure || !answered || rd_kafka_outq_len(s->producer.rk) > 0);
+}
+
 enum status producer_abort(struct log_session *s, struct error *e)
 {
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
 	append_drop(s);
-	rd_kafka_error_t *error = rd_kafka_abort_transaction(s->producer.rk, TXN_TIMEOUT_MS);
+	bool unsure = under_way(s);
 	s->nfailed = 0;
+	if (unsure) {
+		atomic_store(&s->producer.ambiguous, true);
+		return ST_OK;
+	}
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(s->producer.rk, TXN_TIMEOUT_MS);
 	return error ? refused(s, error, "aborting", e) : ST_OK;
 }
 

@@ -73,6 +73,7 @@ struct log_session {
 	bool ready;            /* init_transactions answered OK */
 	int64_t began_ns;      /* begin() of the open transaction */
 	struct append *append; /* append.c's; NULL until used */
+	bool unsure;      /* adding the offsets failed: its request may be under way */
 	uint32_t nfailed;      /* records of this transaction that were not written */
 	rd_kafka_resp_err_t failure;
 	struct part *failed_at;

@@ -188,7 +188,8 @@ struct log_ops {
 		uint32_t n, struct error *e);
 	/* Anything but ST_OK is ERR_UNKNOWN: the outcome must be read, not guessed. */
 	enum status (*commit)(struct log_session *s, struct error *e);
-	/* ST_OK: known aborted, the producer is usable unless ambiguous. */
+	/* ST_OK: aborted, the producer is usable unless ambiguous; ambiguous: it will be when the
+	 * next one initialises. */
 	enum status (*abort)(struct log_session *s, struct error *e);
 	/* Bars a previous owner's producer: init_transactions from a throwaway handle. */
 	enum status (*fence)(struct log_broker *b, const char *transactional_id,

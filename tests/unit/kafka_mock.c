@@ -282,10 +282,9 @@ START_TEST(given_up)
 		append_number(&r, topic, 5 + i * MANY);
 		if (i == 0)
 			ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
-		if (i == 1) {
+		if (i == 1)
 			k->producer_drop(r.s);
-			ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
-		}
+		ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
 	}
 	ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg);
 	ck_assert_int_eq(k->delivered(r.s, topic, 5), 1);
@@ -311,6 +310,30 @@ START_TEST(refused_late)
 	ck_assert_int_eq(e.class, ERR_FATAL);
 	ck_assert_msg(strstr(e.msg, "out[77]") != NULL, "%s", e.msg);
 	ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
+/* An abort does not wait for AddPartitionsToTxn: the handle must not begin another transaction. */
+START_TEST(aborted_while_unanswered)
+{
+	struct rig r;
+	struct error e = {0};
+	struct slice v = slice_of("v");
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	rd_kafka_mock_broker_set_rtt(r.mock, 1, 500);
+	ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
+	for (int i = 0; i < RECORDS; i++) /* some wait in the session until there are many */
+		ck_assert_msg(
+		        k->append(r.s, r.out, 0, v, &v, NULL, 0, 0, &e) == ST_OK, "%s", e.msg);
+	k->abort(r.s, &e);
+	ck_assert(k->producer_ambiguous(r.s));
+	ck_assert_int_eq(k->begin(r.s, &e), ST_ERR);
+	rd_kafka_mock_broker_set_rtt(r.mock, 1, 0);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
 	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
 	rig_close(&r);
 }
@@ -327,6 +350,7 @@ int main(void)
 	tcase_add_test(t, order);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, refused_late);
+	tcase_add_test(t, aborted_while_unanswered);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
