@@ -7,8 +7,8 @@ from collections import Counter
 import points
 from world import SESSION_MS, World
 
-CHECK_EVERY = 10
-LIFE_SECONDS = 12    # longer than a flush interval
+CHECK_EVERY = 15   # turns of one or two kills
+LIFE_SECONDS = 9     # longer than a flush interval
 MOVE_SECONDS = SESSION_MS / 1000 + 1.5
 
 

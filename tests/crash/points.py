@@ -24,8 +24,8 @@ RULES = [p for p in ALL if p.startswith("rule.")]
 OFTEN = {"epoch.processed": 40, "epoch.changelog": 40, "epoch.marker": 40, "epoch.committed": 40, "epoch.overlay": 40,
          "epoch.online": 40, "epoch.begin": 8, "epoch.begun": 8, "epoch.flush": 8, "epoch.offsets": 8,
          "epoch.commit": 8, "online.send": 8, "online.sent": 8, "online.answered": 40,
-         "start.offsets": 7, "start.bounds": 7, "start.replay": 10, "start.replayed": 7, "start.check": 7,
-         "start.run": 7}
+         "start.offsets": 3, "start.bounds": 3, "start.replay": 4, "start.replayed": 3, "start.check": 3,
+         "start.run": 3}
 
 
 def kill_at(name, rng):

@@ -7,7 +7,7 @@ import subprocess
 
 from servers import ROOT
 
-PATH = os.path.join(ROOT, "docs", "crash-report.md")
+PATH = os.environ.get("WEIR_CRASH_REPORT", os.path.join(ROOT, "docs", "crash-report.md"))
 
 
 def version():

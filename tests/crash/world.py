@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import tempfile
+import threading
 
 import redis
 from confluent_kafka import KafkaException
@@ -34,12 +35,13 @@ class World:
 
     @classmethod
     def living(cls):
-        """Those that were not closed."""
-        return list(cls._living)
+        """Those of this thread that were not closed."""
+        return [w for w in cls._living if w.thread == threading.get_ident()]
 
     def __init__(self, seed, rate=2500, box=None, label="run"):
         """box: servers that are there; None: its own."""
         self.seed, self.rng, self.label = seed, random.Random(f"{label}{seed}"), label
+        self.thread = threading.get_ident()
         World._living.append(self)
         self.folder = tempfile.mkdtemp(prefix=f"crash-{label}.", dir=os.environ.get("WEIR_TMP"))
         self.box, self.own = box or Sandbox(os.path.join(self.folder, "sandbox")), box is None
