@@ -118,14 +118,16 @@ static enum status open_handle(struct client *c, const char *transactional_id,
 {
 	struct limits l;
 	limits_produce(&l, queue_bytes);
-	/* Requests as large as an epoch lets them be: while five are on their way to a
-	 * partition, which is all that idempotence allows, and more is due, librdkafka's thread
-	 * does not wait but spins. Compressing costs more than all the rest of producing. */
+	/* One request per partition and epoch, when the flush asks for it: idempotence lets one
+	 * be on its way to a partition at a time, and while more is due behind it librdkafka's
+	 * thread does not wait but spins (with 20 ms of linger: half of the thread's time). So
+	 * the queue should hold an epoch. Compressing costs more than all the rest of
+	 * producing. */
 	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
 	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
 	        "5", "compression.type", "none", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
-	        "linger.ms", "20", "batch.size", "1000000", "batch.num.messages", "100000",
+	        "linger.ms", "1000", "batch.size", "1000000", "batch.num.messages", "100000",
 	        "queue.buffering.max.kbytes", l.kb, "queue.buffering.max.messages", l.records,
 	        NULL};
 	atomic_store(&c->ambiguous, false);
@@ -205,7 +207,7 @@ static enum status init_once(struct log_session *s, struct error *e)
 {
 	struct client *c = &s->producer;
 	if (!c->rk) {
-		uint64_t bytes = s->memory_bytes / 4;
+		uint64_t bytes = s->memory_bytes / 2;
 		if (open_handle(c, s->transactional_id, s->client_id ? s->client_id : "weir",
 		            bytes, e) != ST_OK)
 			return ST_ERR;
