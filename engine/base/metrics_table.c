@@ -141,6 +141,8 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "Errors of tasks, by class: retriable, abort, unknown, fatal."),
         [METRIC_RETRIES] = COUNTER("weir_retries_total", JOB,
                 "Epochs and calls to Kafka that failed and were tried again."),
+        [METRIC_STANDBY_TASKS] = GAUGE("weir_standby_tasks", JOB, "",
+                "Tasks that run elsewhere and whose state is kept warm here."),
 
         [METRIC_ONLINE_UP] =
                 GAUGE("weir_online_up", 0, "", "1 while the online store answers."),

@@ -56,6 +56,7 @@ static enum status outside_open(struct cli *c, struct node_conf *conf, struct er
 	        .memory_bytes = (uint64_t)options_number(&c->options, "memory"),
 	        .commit_ms = options_number(&c->options, "commit-interval"),
 	        .changelog_bytes_min = (uint64_t)options_number(&c->options, "changelog-min"),
+	        .standbys = (uint32_t)options_number(&c->options, "standbys"),
 	        .static_member = options_flag(&c->options, "static-member"),
 	        .stop = &stop};
 	return ST_OK;
@@ -135,7 +136,7 @@ static enum answer run_run(struct cli *c)
 
 static const char *const uses[] = {"brokers", "redis", "redis-password-file", "registry",
         "registry-auth-file", "alertmanager", "alertmanager-auth-file", "kafka-config",
-        "commit-interval", "changelog-min",
+        "commit-interval", "changelog-min", "standbys",
         "static-member", "prefix",
         "state", "memory", "http", "log-level", NULL};
 

@@ -45,6 +45,9 @@ const struct option common_options[] = {
         {"changelog-min", OPT_BYTES, .fallback = "64M", .min = 1 << 10, .value = "BYTES",
                 .help = "What a partition of a changelog may always hold; beyond it and three "
                         "times its state, the state is written again and the rest deleted."},
+        {"standbys", OPT_INT, .fallback = "0", .min = 0, .max = 100, .value = "N",
+                .help = "Warm copies of each task's state on other nodes; every node should "
+                        "have the same N. A takeover by a node that has one is quick."},
         {"static-member", OPT_FLAG,
                 .help = "Keep the node's place in its groups over a restart: nobody takes its "
                         "partitions over until the session times out."},

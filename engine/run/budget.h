@@ -26,6 +26,12 @@ static inline uint64_t budget_jobs(uint64_t node)
 	return node / 4 * 3;
 }
 
+/* Of a job that keeps copies of what other nodes run. */
+static inline uint64_t budget_standby(uint64_t job)
+{
+	return job / 16;
+}
+
 static inline uint64_t budget_queues(uint64_t worker)
 {
 	return worker / 4 < QUEUES_BYTES_MAX ? worker / 4 : QUEUES_BYTES_MAX;

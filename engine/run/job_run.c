@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "run/budget.h"
 #include "run/growth.h"
 #include "run/schemas.h"
 
@@ -33,6 +34,7 @@ struct job_run {
 	struct job_run_conf conf;
 	char source[300], node[64], http[128];
 	struct plan *plan;
+	struct standbys *standbys; /* once the plan is there; NULL: no copies */
 	uint32_t *schema_ids; /* in the registry; NULL: there is none */
 	struct seat *seats;
 	uint32_t nseats;
@@ -320,8 +322,10 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.node = r->node, .number = s->number, .http = r->http,
 		.static_member = c->static_member,
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
-		.memory_bytes = c->memory_bytes / r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
-		.changelog_bytes_min = c->changelog_bytes_min, .wall_idle = true,
+		.memory_bytes = (c->memory_bytes - (c->standbys ? budget_standby(c->memory_bytes) : 0)) /
+				r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
+		.changelog_bytes_min = c->changelog_bytes_min, .standbys = r->standbys,
+		.wall_idle = true,
 		.stop = &r->stop};
 }
 
@@ -409,6 +413,20 @@ static void *seat_main(void *arg)
 	return NULL;
 }
 
+static void copies_keep(struct job_run *r)
+{
+	const struct job_run_conf *c = &r->conf;
+	struct standby_conf sc = {.plan = r->plan, .log = c->log, .broker = c->broker,
+		.store = c->store, .clock = c->clock, .node = r->node, .copies = c->standbys,
+		.memory_bytes = budget_standby(c->memory_bytes), .stop = &r->stop};
+	if (!c->standbys || !c->store)
+		return;
+	struct standbys *s = standbys_start(&sc);
+	pthread_mutex_lock(&r->lock);
+	r->standbys = s;
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void *run_main(void *arg)
 {
 	struct job_run *r = ((struct seat *)arg)->run;
@@ -416,6 +434,7 @@ static void *run_main(void *arg)
 		return NULL;
 	state_set(r, JOB_RESTORING, NULL);
 	live_versions(r, false);
+	copies_keep(r);
 	for (uint32_t i = 1; i < r->nseats; i++)
 		r->seats[i].started = pthread_create(&r->seats[i].thread, NULL, seat_main,
 					      &r->seats[i]) == 0;
@@ -454,6 +473,7 @@ void job_run_stop(struct job_run *r)
 	for (uint32_t i = 1; i < r->nseats; i++)
 		if (r->seats[i].started)
 			pthread_join(r->seats[i].thread, NULL);
+	standbys_stop(r->standbys);
 	for (uint32_t i = 0; i < r->nseats; i++)
 		report_free(r->seats[i].report);
 	plan_free(r->plan);
@@ -475,6 +495,7 @@ void job_run_lock(struct job_run *r, struct job_view *out)
 		.started_ms = r->started_ms,
 		.commit_ms = r->conf.job->commit_ms ? r->conf.job->commit_ms : r->conf.commit_ms,
 		.reports = r->reports, .nreports = r->nseats};
+	standbys_stats(r->standbys, &out->standby);
 }
 
 void job_run_unlock(struct job_run *r)

@@ -8,6 +8,7 @@
 
 #include "run/report.h"
 #include "run/snapshot.h"
+#include "run/standby.h"
 #include "run/worker.h"
 
 struct job_run_conf {
@@ -28,6 +29,7 @@ struct job_run_conf {
 	bool static_member;
 	int64_t commit_ms; /* when the job does not say */
 	uint64_t memory_bytes; /* of the job on this node */
+	uint32_t standbys;     /* copies that others keep of each task's state */
 	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 };
 
@@ -48,6 +50,7 @@ struct job_view {
 	int64_t started_ms, commit_ms;
 	struct worker_report *const *reports; /* entries may be NULL */
 	uint32_t nreports;
+	struct standby_stats standby;
 };
 void job_run_lock(struct job_run *r, struct job_view *out);
 void job_run_unlock(struct job_run *r);

@@ -125,7 +125,7 @@ static void job_run_new(struct node *n, struct node_job *j, struct job *job)
 		.schemas = c->schemas, .registrar = c->registrar, .store = n->store, .clock = c->clock,
 		.node = n->dir.node, .http = n->http, .static_member = c->static_member,
 		.commit_ms = c->commit_ms, .memory_bytes = memory,
-		.changelog_bytes_min = c->changelog_bytes_min};
+		.changelog_bytes_min = c->changelog_bytes_min, .standbys = c->standbys};
 	LOG_INFO(j->name, "starting, as of %s", j->source);
 	j->run = job_run_start(&rc);
 }

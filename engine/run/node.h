@@ -30,6 +30,7 @@ struct node_conf {
 	const char *state_dir;
 	const char *version;
 	uint64_t memory_bytes;  /* of the process */
+	uint32_t standbys; /* copies of each task's state on other nodes */
 	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 	int64_t commit_ms;      /* default of jobs */
 	bool static_member;

@@ -320,7 +320,9 @@ void observe_job_show(const struct job_seen *j, const struct job_view *v, struct
 	*out = (struct snapshot_job){.name = arena_strdup(a, v->job->name),
 	        .source = copy(a, v->source),
 	        .commit_ms = v->commit_ms,
-	        .started_ms = v->plan ? v->started_ms : SNAPSHOT_NONE};
+	        .started_ms = v->plan ? v->started_ms : SNAPSHOT_NONE,
+	        .standby_tasks = v->standby.copies,
+	        .standby_rows = v->standby.rows};
 	views_show(j, v, a, out);
 	dead_counts_show(j, a, out);
 	recent_show(recent, out->name, a, out);

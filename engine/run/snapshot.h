@@ -156,6 +156,8 @@ struct snapshot_job {
 	int64_t commit_ms;  /* the commit interval */
 	int64_t started_ms;
 	uint64_t records, late; /* read from the sources; of these, too late */
+	uint32_t standby_tasks; /* copies of other nodes' tasks kept here … */
+	uint64_t standby_rows;  /* … and rows applied to them since the start */
 	struct snapshot_node *nodes;
 	uint32_t nnodes;
 	struct snapshot_edge *edges;

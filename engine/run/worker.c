@@ -20,6 +20,7 @@
 #include "run/growth.h"
 #include "run/merge.h"
 #include "run/publish.h"
+#include "run/standby.h"
 #include "run/round.h"
 #include "run/takeover.h"
 
@@ -80,6 +81,7 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 		struct task *t;
 		if (!st || worker_task(w, parts[i].topic, parts[i].partition))
 			continue;
+		standbys_take(w->conf.standbys, st, parts[i].partition);
 		if (task_new(w, st, parts[i].partition, &t, &e)) {
 			LOG_ERROR("worker", "%s[%d]: %s", st->topic, (int)parts[i].partition,
 				e.msg);
@@ -103,7 +105,9 @@ static void task_remove(struct worker *w, uint32_t topic, int32_t partition, boo
 			LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s",
 				t->name, e.msg);
 		gone_counts_add(&w->gone, t, w->conf.plan->job->nviews);
+		const struct stage *stage = t->stage;
 		task_free(t);
+		standbys_give(w->conf.standbys, stage, partition);
 		w->tasks[i] = w->tasks[--w->ntasks];
 		return;
 	}

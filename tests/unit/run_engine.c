@@ -16,6 +16,7 @@
 #include "run/memory_log.h"
 #include "run/memory_online.h"
 #include "run/publish.h"
+#include "run/standby.h"
 #include "run/worker.h"
 
 #define EVENTS 4000
@@ -73,6 +74,9 @@ struct world {
 	struct online *online;
 	struct store *store;
 	char dir[64];
+	struct store *standby; /* another node's */
+	char standby_dir[64];
+	uint64_t standby_rows;
 	struct worker *worker;
 	struct clock_manual clock;
 	int faults; /* in a thousand calls; -1: everything fails */
@@ -124,21 +128,38 @@ static void worker_start(struct world *w)
 	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
 }
 
-static void store_open(struct world *w)
+static void store_open(struct store **store, char dir[64])
 {
 	struct error e;
-	strcpy(w->dir, "/tmp/weir-engine-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(w->dir));
-	ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
+	strcpy(dir, "/tmp/weir-engine-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_msg(!rocks_store_open(dir, 8 << 20, store, &e), "%s", e.msg);
 }
 
-static void store_lose(struct world *w)
+static void store_lose(struct store **store, const char *dir)
 {
 	char cmd[100];
-	w->store->ops->close(w->store);
-	w->store = NULL;
-	sprintf(cmd, "rm -rf %s", w->dir);
+	(*store)->ops->close(*store);
+	*store = NULL;
+	sprintf(cmd, "rm -rf %s", dir);
 	ck_assert_int_eq(system(cmd), 0);
+}
+
+/* The other node follows: all of it, or as far as it gets. */
+static void standby_visit(struct world *w)
+{
+	static atomic_bool never;
+	struct standby_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
+		.store = w->standby, .clock = &w->clock.clock, .node = "other", .copies = 1,
+		.memory_bytes = 4000, .stop = &never};
+	for (uint32_t i = 0; i < w->plan->nstages; i++)
+		for (int32_t p = 0; p < w->plan->stages[i].partitions; p++) {
+			atomic_bool let_go = rnd(10) == 0;
+			struct error e;
+			if (standby_follow(&c, &w->plan->stages[i], p, &let_go, &w->standby_rows,
+				    &e))
+				ck_assert_msg(strstr(e.msg, "injected"), "%s", e.msg);
+		}
 }
 
 static void world_open(struct world *w, bool disk, uint64_t memory)
@@ -156,16 +177,20 @@ static void world_open(struct world *w, bool disk, uint64_t memory)
 	arena_release(&a);
 	w->online = memory_online_new(&w->clock.clock, "weir");
 	memory_log_faults(w->broker, fault, w);
-	if (disk)
-		store_open(w);
+	if (disk) {
+		store_open(&w->store, w->dir);
+		store_open(&w->standby, w->standby_dir);
+	}
 	worker_start(w);
 }
 
 static void world_close(struct world *w)
 {
 	worker_close(w->worker);
-	if (w->store)
-		store_lose(w);
+	if (w->store) {
+		store_lose(&w->store, w->dir);
+		store_lose(&w->standby, w->standby_dir);
+	}
 	memory_online.close(w->online);
 	memory_log.close(w->broker);
 	plan_free(w->plan);
@@ -180,6 +205,18 @@ static void step(struct world *w)
 	w->clock.now_ms += 3;
 }
 
+/* The other node takes over, with the copies that it has kept. */
+static void stores_swap(struct world *w)
+{
+	struct store *store = w->store;
+	char dir[sizeof w->dir];
+	memcpy(dir, w->dir, sizeof dir);
+	w->store = w->standby;
+	memcpy(w->dir, w->standby_dir, sizeof dir);
+	w->standby = store;
+	memcpy(w->standby_dir, dir, sizeof dir);
+}
+
 /* Dies with whatever it was doing; comes back over its store, or none. */
 static void kill_worker(struct world *w)
 {
@@ -187,9 +224,12 @@ static void kill_worker(struct world *w)
 	w->faults = -1;
 	worker_close(w->worker);
 	w->faults = faults;
-	if (w->store && rnd(3) == 0) {
-		store_lose(w);
-		store_open(w);
+	uint64_t luck = rnd(3);
+	if (w->store && luck == 0) {
+		store_lose(&w->store, w->dir);
+		store_open(&w->store, w->dir);
+	} else if (w->store && luck == 1) {
+		stores_swap(w);
 	}
 	worker_start(w);
 }
@@ -260,6 +300,11 @@ static void disturb(struct world *w)
 		if (rnd(4) == 0)
 			memory_online_wipe(w->online);
 		break;
+	case 7:
+	case 8:
+		if (w->standby)
+			standby_visit(w);
+		break;
 	}
 }
 
@@ -272,6 +317,12 @@ static void run_all(struct world *w, uint64_t event_seed, bool disturbed)
 		step(w);
 		if (disturbed)
 			disturb(w);
+		if (w->standby && i == EVENTS / 2) {
+			standby_visit(w);
+			worker_close(w->worker);
+			stores_swap(w);
+			worker_start(w);
+		}
 	}
 	w->faults = 0;
 	memory_online_down(w->online, false);
@@ -415,6 +466,8 @@ static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
 	ck_assert_uint_eq(a, b);
 	if (disk && memory < 1 << 20)
 		check_trimmed(&rough);
+	if (disk)
+		ck_assert_uint_gt(rough.standby_rows, 0);
 	world_close(&calm);
 	world_close(&rough);
 }
