@@ -3,7 +3,7 @@
 # Puts the files of engine/http/page/ into the program: run as a script (cmake -P) it writes a C
 # file with their bytes, so that no tool but CMake is needed. Included, it adds that file to
 # weir_http.
-set(page_names index.html style.css app.js dom.js format.js graph.js parts.js)
+set(page_names index.html style.css app.js dom.js drift.js format.js graph.js parts.js)
 
 if(CMAKE_SCRIPT_MODE_FILE)
   set(types.html "text/html; charset=utf-8")

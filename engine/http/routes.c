@@ -27,6 +27,7 @@ static const struct http_route routes[] = {
         {"GET", "/style.css", handle_page},
         {"GET", "/app.js", handle_page},
         {"GET", "/dom.js", handle_page},
+        {"GET", "/drift.js", handle_page},
         {"GET", "/format.js", handle_page},
         {"GET", "/graph.js", handle_page},
         {"GET", "/parts.js", handle_page},

@@ -4,6 +4,7 @@
 // minute of history for the small curves, and draws. The job shown is the address's fragment.
 
 import {h, show} from './dom.js';
+import {drift, look} from './drift.js';
 import {bytes, duration, short} from './format.js';
 import {topology} from './graph.js';
 import {answers, dead, features, partitions, recent, tiles} from './parts.js';
@@ -11,7 +12,7 @@ import {answers, dead, features, partitions, recent, tiles} from './parts.js';
 const HISTORY = 60, POLL_MS = 3000, QUIET_MS = 5000, JOB_NAME = /^[a-z][a-z0-9_-]*$/;
 const RANK = {bad: 0, warn: 1, note: 2};
 
-const ui = {sort: 'lag', down: false, all: false};
+const ui = {sort: 'lag', down: false, all: false, drifts: false};
 let data = null, source = null, poller = 0, received = 0, chosen = null, announced = '';
 const histories = new Map();
 
@@ -52,6 +53,7 @@ function take(snapshot) {
 		connect();
 	}
 	draw();
+	look(data.job, draw);
 }
 
 async function poll() {
@@ -108,7 +110,7 @@ function jobView(job) {
 	return [h('div', {class: 'title'}, h('h1', null, job.name),
 		h('span', {class: 'badge ' + job.state}, job.state),
 		h('span', {class: 'note'}, job.source && `defined in ${job.source}`)),
-	tiles(job, histories.get(job.name) ?? {}, t), answers(job), topology(job), partitions(job, ui, t),
+	tiles(job, histories.get(job.name) ?? {}, t), answers(job), drift(job, ui), topology(job), partitions(job, ui, t),
 	features(job, t), h('div', {class: 'two'}, dead(job, t), recent(job, t))];
 }
 
@@ -144,6 +146,8 @@ document.addEventListener('click', (e) => {
 		ui.sort = button.dataset.sort;
 	} else if (button?.dataset.all) {
 		ui.all = true;
+	} else if (button?.dataset.drifts) {
+		ui.drifts = !ui.drifts;
 	} else {
 		return;
 	}
@@ -151,7 +155,7 @@ document.addEventListener('click', (e) => {
 });
 addEventListener('hashchange', () => {
 	if (location.hash === '#main') return;
-	ui.all = false;
+	ui.all = ui.drifts = false;
 	connect();
 });
 document.addEventListener('visibilitychange', () => {

@@ -62,7 +62,7 @@ export function answers(job) {
 			answer('Who lags, and why?', of('lag'), 'Nobody: every partition is read to its end or nearly so.'),
 			answer('Who holds time back?', of('held'), 'Nobody: the watermarks are close together.'),
 			answer('What died?', of('died', 'late'), 'Nothing: no dead letters, no late records.'),
-			answer('What is stale?', of('stale', 'online'), job.views.some((v) => v.freshness_ms)
+			answer('What is stale?', of('stale', 'online', 'drift'), job.views.some((v) => v.freshness_ms)
 				? 'Nothing: every promise is kept.' : 'Nothing promised: no view has a `freshness`.')));
 }
 
