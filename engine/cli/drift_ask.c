@@ -100,9 +100,14 @@ enum status drift_ask_tests(
 	struct slice w;
 	(void)a;
 	ask->n = 0;
-	for (int i = 0; !text && i < DRIFT_TESTS; i++)
-		ask->tests[ask->n++] = (struct drift_asked){
-		        (enum drift_test)i, drift_tests[i].thresholds[ask->mode]};
+	for (int i = 0; !text && i < DRIFT_TESTS; i++) {
+		double threshold = drift_tests[i].thresholds[ask->mode];
+		bool shown =
+		        drift_tests[i].p_value && drift_tests[i].below; // beside its statistic
+		if (!shown || !isnan(threshold))
+			ask->tests[ask->n++] =
+			        (struct drift_asked){(enum drift_test)i, threshold};
+	}
 	while (word(&text, &w))
 		if (test_read(ask, w, e))
 			return ST_ERR;

@@ -32,7 +32,8 @@ struct drift_ask {
 };
 
 /* "psi=0.25,ks" : a test without a number has the mode's own threshold, if there is one. NULL:
- * every test, with the mode's own. */
+ * every test, with the mode's own; those of p-values, which stand beside their statistic, only
+ * when that is one. */
 enum status drift_ask_tests(
         struct drift_ask *ask, const char *text, struct arena *a, struct error *e);
 

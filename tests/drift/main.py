@@ -15,6 +15,7 @@ import traceback
 
 import files
 import pairs
+import schema
 import topic
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -166,6 +167,7 @@ def test_a_baseline_has_what_its_schema_says():
     exits(DONE, "baseline", "--data", "rows.parquet", "--out", "b.json", "--by", "model", "--categories", "stops")
     with open(path("b.json")) as f:
         b = json.load(f)
+    schema.check(b)
     assert (b["format"], b["version"], b["by"]) == ("weir-baseline", 1, ["model"])
     assert b["origin"] == {"data": "rows.parquet"}
     assert [s["segment"] for s in b["segments"]] == [None, {"model": "a"}, {"model": "b"}]
@@ -190,6 +192,8 @@ def test_a_file_and_its_baseline_give_the_same_numbers():
     train, now = sides()
     more = ["--by", "model", "--score", "score", "--label", "late"]
     exits(DONE, "baseline", "--data", train, "--out", "train.json", *more)
+    with open(path("train.json")) as f:
+        schema.check(json.load(f))
     for mode in ("weir", "evidently", "nannyml"):
         a = drift(train, now, *more, "--mode", mode)["columns"]
         b = drift("train.json", now, *more, "--mode", mode)["columns"]
@@ -319,6 +323,23 @@ BAD = [
     (["baseline", "--data", "train.parquet", "--out", "x.json", "--columns", "delai"], "did you mean delay?"),
     (["baseline", "--data", "train.parquet", "--out", "x.json", "--by", "modell"], "did you mean model?"),
 ]
+
+
+def reference_rows(heading):
+    """The first cells of the first table under a heading of docs/reference/drift.md."""
+    with open(os.path.join(HERE, "../../docs/reference/drift.md")) as f:
+        part = f.read().split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line.split("|")[1].strip(" `") for line in part.splitlines() if line.startswith("| `")]
+
+
+def test_the_reference_lists_every_test():
+    files.write(path("x.parquet"), {"x": [1.0, 2.0], "c": ["a", "b"], "y": [0, 1]})
+    tests = reference_rows("Tests")
+    out = drift("x.parquet", "x.parquet", "--tests", ",".join(tests), "--score", "x", "--label", "y")
+    assert {t["test"] for c in out["columns"] for t in c["tests"]} == set(tests)
+    usual = {t["test"] for c in drift("x.parquet", "x.parquet", "--score", "x", "--label", "y")["columns"]
+             for t in c["tests"]}
+    assert usual == set(tests) - {"ks_p", "chi2_p"}
 
 
 def test_bad_input_is_told():
