@@ -19,7 +19,7 @@
 #define GET_ROUNDS 200
 #define GET_KEYS 500
 #define IDLE_NS 20000000
-#define IDLE_ROUNDS 15
+#define IDLE_ROUNDS 25
 
 static uint64_t seed = 88172645463325252u;
 
@@ -79,7 +79,7 @@ static void settle(void)
 	for (int still = 0; still < IDLE_ROUNDS; still++) {
 		nanosleep(&pause, NULL);
 		double now = seconds(CLOCK_PROCESS_CPUTIME_ID);
-		if (now - last > 0.002)
+		if (now - last > 0.0005)
 			still = 0;
 		last = now;
 	}

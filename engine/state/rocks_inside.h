@@ -6,6 +6,7 @@
 #ifndef WEIR_STATE_ROCKS_INSIDE_H
 #define WEIR_STATE_ROCKS_INSIDE_H
 
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 
@@ -17,10 +18,12 @@
 #define ROCKS_FILE_PREFIX "rows-"
 #define ROCKS_FILE_SUFFIX ".new"
 
+/* Whether rows are read back while others are written: says when files are merged. */
+enum rocks_mode { ROCKS_READ, ROCKS_UNREAD };
+
 struct rocks {
 	struct store store;
 	rocksdb_t *db;
-	rocksdb_env_t *env;
 	rocksdb_options_t *options;
 	rocksdb_block_based_table_options_t *table;
 	rocksdb_cache_t *cache;
@@ -32,6 +35,10 @@ struct rocks {
 	char dir[ROCKS_DIR_MAX];
 	uint64_t reserve_bytes; /* left free on the disk: for the memtables and other writers */
 	atomic_ullong files;    /* numbers the files of rows of this process */
+	atomic_ullong keys_read;   /* since the mode was looked at last */
+	pthread_mutex_t mode_lock; /* of what follows */
+	enum rocks_mode mode;
+	uint64_t mode_rows; /* written since then */
 };
 
 struct rocks_task {
@@ -44,6 +51,10 @@ struct rocks_task {
 
 /* Takes err over. */
 enum status rocks_error(struct error *e, const char *what, char *err);
+
+/* After rows were written: may change how eagerly files are merged. The error as the library's.
+ */
+char *rocks_mode_adapt(struct rocks *r, uint32_t rows);
 
 /* Kinds of keys, in the order they lie in. */
 enum rocks_kind { KIND_META = 'M', KIND_ROW = 'R', KIND_TIMER = 'T' };

@@ -43,6 +43,7 @@ enum status rocks_get(struct store_task *st, const struct store_key *keys, uint3
 	rocksdb_pinnableslice_t **found = arena_calloc(a, n, sizeof *found);
 	char **errs = arena_calloc(a, n, sizeof *errs);
 	keys_make(t, keys, n, k, len, a);
+	atomic_fetch_add_explicit(&t->rocks->keys_read, n, memory_order_relaxed);
 	rocksdb_batched_multi_get_cf(
 	        t->rocks->db, t->rocks->read, t->rocks->family, n, k, len, found, errs, true);
 	char *failed = NULL;

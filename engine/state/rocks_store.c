@@ -28,17 +28,62 @@
 #define CHECKSUM_XXH3 4 /* of the library's enum, which its C header leaves out */
 #define OPEN_FILES 256
 #define BACKGROUND_JOBS 2
-/* Sorted files beside each other: merged from here, writes slow down, writes wait. */
-#define FILES_MERGE 8
+#define READAHEAD_BYTES (256 << 10) /* of each file being merged */
+/* Sorted files beside each other: writes slow down from here, and wait from there. */
 #define FILES_SLOW 64
 #define FILES_MAX 96
-#define SPACE_PERCENT 200 /* newer files beside the oldest one, before all become one */
+
+/* Merging costs more than writing. Each file that is there costs a read something: while all
+ * state is in memory they only cost space. */
+static const struct {
+	uint32_t files_merge;   /* so many files are merged into one */
+	uint32_t space_percent; /* newer files beside the oldest, before all become one */
+} modes[] = {[ROCKS_READ] = {8, 200}, [ROCKS_UNREAD] = {24, 400}};
+
+/* Looked at after so many rows written; keys read per row written that change the mode. */
+#define MODE_ROWS 50000
+#define MODE_READ_FROM 4    /* one key in so many rows */
+#define MODE_UNREAD_FROM 16 /* less than one key in so many rows */
 
 enum status rocks_error(struct error *e, const char *what, char *err)
 {
 	error_set(e, ERR_RETRIABLE, 0, "state store: %s: %s", what, err);
 	rocksdb_free(err);
 	return ST_ERR;
+}
+
+static char *mode_set(struct rocks *r, enum rocks_mode mode)
+{
+	char files[16], space[64], *err = NULL;
+	const char *const names[] = {
+	        "level0_file_num_compaction_trigger", "compaction_options_universal"};
+	const char *const values[] = {files, space};
+	snprintf(files, sizeof files, "%u", modes[mode].files_merge);
+	snprintf(space, sizeof space, "{max_size_amplification_percent=%u;}",
+	        modes[mode].space_percent);
+	rocksdb_set_options(r->db, 2, names, values, &err);
+	return err;
+}
+
+char *rocks_mode_adapt(struct rocks *r, uint32_t rows)
+{
+	char *err = NULL;
+	pthread_mutex_lock(&r->mode_lock);
+	r->mode_rows += rows;
+	if (r->mode_rows >= MODE_ROWS) {
+		uint64_t reads = atomic_exchange(&r->keys_read, 0);
+		enum rocks_mode mode = r->mode;
+		if (reads >= r->mode_rows / MODE_READ_FROM)
+			mode = ROCKS_READ;
+		else if (reads < r->mode_rows / MODE_UNREAD_FROM)
+			mode = ROCKS_UNREAD;
+		if (mode != r->mode)
+			err = mode_set(r, mode);
+		r->mode = mode;
+		r->mode_rows = 0;
+	}
+	pthread_mutex_unlock(&r->mode_lock);
+	return err;
 }
 
 static enum status rocks_task_open(
@@ -101,7 +146,7 @@ static void rocks_close(struct store *s)
 	rocksdb_options_destroy(r->options);
 	rocksdb_block_based_options_destroy(r->table);
 	rocksdb_cache_destroy(r->cache);
-	rocksdb_env_destroy(r->env);
+	pthread_mutex_destroy(&r->mode_lock);
 	free(r);
 }
 
@@ -146,11 +191,12 @@ static void configure_merging(struct rocks *r)
 	rocksdb_universal_compaction_options_t *u =
 	        rocksdb_universal_compaction_options_create();
 	rocksdb_universal_compaction_options_set_max_size_amplification_percent(
-	        u, SPACE_PERCENT);
+	        u, (int)modes[ROCKS_READ].space_percent);
 	rocksdb_options_set_universal_compaction_options(o, u);
 	rocksdb_universal_compaction_options_destroy(u);
 	rocksdb_options_set_compaction_style(o, rocksdb_universal_compaction);
-	rocksdb_options_set_level0_file_num_compaction_trigger(o, FILES_MERGE);
+	rocksdb_options_set_level0_file_num_compaction_trigger(
+	        o, (int)modes[ROCKS_READ].files_merge);
 	rocksdb_options_set_level0_slowdown_writes_trigger(o, FILES_SLOW);
 	rocksdb_options_set_level0_stop_writes_trigger(o, FILES_MAX);
 }
@@ -172,9 +218,8 @@ static void rocks_configure(struct rocks *r, uint64_t memory_bytes)
 	rocksdb_options_set_max_open_files(o, OPEN_FILES);
 	rocksdb_options_set_keep_log_file_num(o, 2);
 	rocksdb_options_set_max_log_file_size(o, 1 << 20);
+	rocksdb_options_compaction_readahead_size(o, READAHEAD_BYTES);
 	configure_merging(r);
-	r->env = rocksdb_create_default_env();
-	rocksdb_env_lower_thread_pool_cpu_priority(r->env);
 	r->read = rocksdb_readoptions_create();
 	r->iterate = rocksdb_readoptions_create();
 	r->write = rocksdb_writeoptions_create();
@@ -260,6 +305,7 @@ enum status rocks_store_open(
 		        "cannot create the state directory %s: %s", dir, strerror(errno));
 	struct rocks *r = xcalloc(1, sizeof *r);
 	r->store.ops = &rocks_ops;
+	pthread_mutex_init(&r->mode_lock, NULL);
 	snprintf(r->dir, sizeof r->dir, "%s", dir);
 	leftovers_remove(dir);
 	rocks_configure(r, memory_bytes);

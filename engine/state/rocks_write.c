@@ -221,7 +221,9 @@ static enum status file_write(struct rocks_task *t, const struct store_write *wr
 	snprintf(path, sizeof path, "%s/" ROCKS_FILE_PREFIX "%llu" ROCKS_FILE_SUFFIX, r->dir,
 	        (unsigned long long)atomic_fetch_add(&r->files, 1));
 	const char *list = path;
-	char *err = wait_for_compaction(r);
+	char *err = rocks_mode_adapt(r, n);
+	if (!err)
+		err = wait_for_compaction(r);
 	if (!err)
 		err = file_make(t, path, writes, n, meta);
 	if (!err)

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "state/store.h"
@@ -536,6 +537,53 @@ START_TEST(a_full_disk)
 }
 END_TEST
 
+static uint32_t tables(const char *dir)
+{
+	uint32_t n = 0;
+	DIR *d = opendir(dir);
+	for (struct dirent *f; (f = readdir(d));)
+		n += strstr(f->d_name, ".sst") != NULL;
+	closedir(d);
+	return n;
+}
+
+#define MERGE_WRITES 60
+#define MERGE_DEADLINE_S 60
+
+/* Files gather while nobody reads, and are merged when somebody does. */
+START_TEST(reads_make_files_merge)
+{
+	struct world w;
+	struct batch *b = xmalloc(sizeof *b);
+	uint32_t most = 0, n;
+	world_init(&w);
+	world_open(&w);
+	for (int i = 0; i < MERGE_WRITES; i++) {
+		do
+			write_next(w.tasks[0], w.models[0], b);
+		while (b->n < LARGE / 2);
+		n = tables(w.dir);
+		most = n > most ? n : most;
+	}
+	ck_assert_uint_gt(most, 16);
+	for (int i = 0; i < MERGE_WRITES; i++) {
+		do
+			write_next(w.tasks[0], w.models[0], b);
+		while (b->n < LARGE / 2);
+		compare_gets(w.tasks[0], w.models[0], &w.models[1]->seed);
+		compare_gets(w.tasks[0], w.models[0], &w.models[1]->seed);
+	}
+	time_t until = time(NULL) + MERGE_DEADLINE_S;
+	while ((n = tables(w.dir)) > 10 && time(NULL) < until)
+		compare_gets(w.tasks[0], w.models[0], &w.models[1]->seed);
+	ck_assert_uint_le(n, 10);
+	compare(w.tasks[0], w.models[0]);
+	world_close(&w);
+	world_release(&w);
+	free(b);
+}
+END_TEST
+
 static const struct layout {
 	const char *key, *value;
 	size_t key_len;
@@ -601,6 +649,7 @@ int main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, random_sequences);
 	tcase_add_test(tc, writers_at_once);
+	tcase_add_test(tc, reads_make_files_merge);
 	tcase_add_test(tc, kills);
 	tcase_add_test(tc, a_file_that_does_not_fit);
 	tcase_add_test(tc, a_full_disk);
