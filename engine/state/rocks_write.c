@@ -19,7 +19,7 @@
 #include "state/rocks_inside.h"
 
 /* From here on a file costs less than a batch (docs/decisions/state-store.md). */
-#define FILE_ROWS_MIN 2000
+#define FILE_ROWS_MIN 1000
 #define ENTRY_BYTES 16 /* of a key beside its parts; of an entry beside key and value */
 #define PREFETCH_ROWS 8
 #define PREFETCH_ROW_BYTES 192
