@@ -122,22 +122,35 @@ static void ring_trim(const struct layout *l, struct heap *h, const struct ring 
 	heap_blob_resize(h, r->handle, left);
 }
 
+/* Whether the ring's first tile, and so every tile, is in the window at t. */
+static bool first_stays(const struct window *w, const struct heap *h, uint32_t first, int64_t t)
+{
+	return window_leaves(w, tile_number(h, first)) > t;
+}
+
 static void ring_advance(const struct layout *l, struct heap *h, const struct ring *r,
 	int64_t from, int64_t to, struct agg_counts *n)
 {
+	bool all_left = true;
 	int64_t oldest = INT64_MAX;
+	uint32_t first = ring_blob(r, h)->off;
+	if (first == ring_end(r, h))
+		return;
 	for (uint32_t i = 0; i < r->nwindows; i++) {
 		const struct window *w = &l->view->windows[r->windows[i]];
+		if (first_stays(w, h, first, to)) {
+			all_left = false;
+			continue;
+		}
 		int64_t before = window_first_tile(w, from), after = window_first_tile(w, to);
 		if (after < oldest)
 			oldest = after;
-		if (after == before)
-			continue;
 		uint32_t gone = tile_lower(r, h, before);
 		if (gone < ring_end(r, h) && tile_number(h, gone) < after)
 			accs_merge(l, r, h, i, tile_lower(r, h, after), n);
 	}
-	ring_trim(l, h, r, oldest);
+	if (all_left)
+		ring_trim(l, h, r, oldest);
 }
 
 bool row_advance(const struct layout *l, struct heap *h, int64_t t, struct agg_counts *n)
@@ -162,10 +175,13 @@ bool row_advance(const struct layout *l, struct heap *h, int64_t t, struct agg_c
 static void ring_instants(const struct layout *l, const struct ring *r, const struct heap *h,
 	int64_t *next, int64_t *last)
 {
+	int64_t clock = row_of(h)->clock;
 	uint32_t end = ring_end(r, h);
-	for (uint32_t i = 0; i < r->nwindows; i++) {
+	for (uint32_t i = 0; i < r->nwindows && ring_blob(r, h)->len; i++) {
 		const struct window *w = &l->view->windows[r->windows[i]];
-		uint32_t tile = tile_lower(r, h, window_first_tile(w, row_of(h)->clock));
+		uint32_t tile = ring_blob(r, h)->off;
+		if (!first_stays(w, h, tile, clock))
+			tile = tile_lower(r, h, window_first_tile(w, clock));
 		if (tile == end)
 			continue;
 		int64_t of_first = window_leaves(w, tile_number(h, tile));

@@ -273,9 +273,11 @@ static enum status take(struct op *op, const struct work *w, uint32_t k, struct 
 			op->counts.misplaced++;
 	}
 	struct row_event ev = {w->b->event_time[i], w->feeds, i};
+	int64_t due = row_of(h)->head.due;
 	row_add(&op->layout, h, &ev, &op->counts.agg);
 	known_at_raise(h, w->b->known_at[i]);
-	entry_due_changed(op->conf.table, en);
+	if (row_of(h)->head.due != due)
+		entry_due_changed(op->conf.table, en);
 	if (row_out(op, en, h, w->b->src_partition[i], w->b->src_offset[i], e))
 		return ST_ERR;
 	return fire_entity(op, en, w->stream_time[i], e);
