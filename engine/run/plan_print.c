@@ -13,7 +13,8 @@
 
 #define VIEW_ROW_BYTES (sizeof(struct row_head) + 4 * sizeof(int64_t))
 #define TILE_BYTES sizeof(int64_t) /* a tile's number */
-#define BLOB_BYTES 16              /* a ring's handle */
+#define HANDLE_BYTES 16             /* a ring's */
+#define HANDLE_PLAIN_BYTES 8        /* … of a row without blobs */
 
 static void names_print(
         struct buf *out, const struct schema *s, const uint32_t *fields, uint32_t n)
@@ -206,8 +207,11 @@ static void state_print(const struct view *v, struct buf *out)
 {
 	uint64_t fixed = VIEW_ROW_BYTES, one = 0, full = 0;
 	uint32_t at, *holders = xcalloc(v->ncalls, sizeof *holders);
-	for (uint32_t i = 0; i < v->ncalls; i++)
+	bool plain = true;
+	for (uint32_t i = 0; i < v->ncalls; i++) {
 		holders[i] = view_call_holder(v, i, &at);
+		plain &= !v->calls[i].spec.nblobs;
+	}
 	for (uint32_t i = 0; i < v->ncalls; i++)
 		if (acc_first(v, holders, i, true))
 			fixed += v->calls[holders[i]].spec.acc_bytes;
@@ -215,7 +219,7 @@ static void state_print(const struct view *v, struct buf *out)
 		if (!hop_first(v, i))
 			continue;
 		uint64_t tile = tile_bytes(v, holders, v->windows[i].hop_ms);
-		fixed += BLOB_BYTES;
+		fixed += plain ? HANDLE_PLAIN_BYTES : HANDLE_BYTES;
 		one += tile;
 		full += tile * ring_tiles(v, v->windows[i].hop_ms);
 	}

@@ -91,7 +91,7 @@ static void acc_reset(
 void accs_merge(const struct layout *l, const struct ring *r, struct heap *h, uint32_t window,
         uint32_t first, struct agg_counts *n)
 {
-	uint32_t end = ring_blob(r, h)->off + ring_blob(r, h)->len;
+	uint32_t end = ring_end(l, r, h);
 	for (uint32_t i = 0; i < r->naccs; i++) {
 		const struct acc *acc = &r->accs[i];
 		uint32_t to = acc->running[window];

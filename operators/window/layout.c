@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define HANDLE_BYTES 16 /* of a ring: whole words, which pack best */
+/* Of a ring: whole words, which pack best. */
+#define HANDLE_BYTES 16
+#define HANDLE_PLAIN_BYTES 8
 
 static uint32_t feed_find(struct layout *l, const struct agg_call *c)
 {
@@ -125,8 +127,6 @@ static void ring_row_new(struct layout *l, const struct ring *r)
 			if (r->accs[i].running[w])
 				r->accs[i].spec->agg->init(
 				        r->accs[i].spec, l->row_new + r->accs[i].running[w]);
-	if (l->plain && r->hop_ms)
-		((struct blob *)(l->row_new + r->handle))->off = l->fixed_bytes;
 }
 
 static void row_new_make(struct layout *l, struct arena *a)
@@ -152,7 +152,7 @@ void layout_init(struct layout *l, const struct view *v, int64_t lateness_ms, st
 		ring_place(l, &l->rings[i], a);
 	for (uint32_t i = 0; i < l->nrings; i++) {
 		l->rings[i].handle = l->fixed_bytes;
-		l->fixed_bytes += HANDLE_BYTES;
+		l->fixed_bytes += l->plain ? HANDLE_PLAIN_BYTES : HANDLE_BYTES;
 	}
 	row_new_make(l, a);
 	bool lifetime = l->lifetime.nwindows;

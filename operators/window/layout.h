@@ -5,7 +5,7 @@
  *
  *   head      due, next leaving instant, clock, known_at, arrivals
  *   running   per window its accumulators: their values at the entity's clock
- *   handles   per ring a struct blob
+ *   handles   per ring a struct blob; of a plain row the length of its tiles alone
  *   rings     per distinct tile width: tiles in ascending order, each a tile number and the ring's
  *             accumulators; wide tiles first, so that those that come and go most lie last
  *   blobs     of accumulators that have some
@@ -48,7 +48,7 @@ struct acc {
 
 struct ring {
 	int64_t hop_ms;      /* 0: lifetime, without tiles */
-	uint32_t handle;     /* offset of the row's struct blob for it */
+	uint32_t handle;     /* offset in the row */
 	uint32_t tile_bytes;
 	uint8_t *tile_new;   /* an empty tile */
 	uint32_t *windows;
@@ -129,6 +129,36 @@ static inline struct view_row *row_of(const struct heap *h)
 static inline struct blob *ring_blob(const struct ring *r, const struct heap *h)
 {
 	return (struct blob *)(h->base + r->handle);
+}
+
+/* Of a plain row: the bytes of the ring's tiles, all that its handle holds. */
+static inline uint64_t *ring_span(const struct ring *r, const struct heap *h)
+{
+	return (uint64_t *)(h->base + r->handle);
+}
+
+/* Where the ring's tiles begin and end. */
+static inline uint32_t ring_first(
+	const struct layout *l, const struct ring *r, const struct heap *h)
+{
+	uint32_t off = l->fixed_bytes;
+	if (!l->plain)
+		return ring_blob(r, h)->off;
+	for (const struct ring *before = l->rings; before < r; before++)
+		off += (uint32_t)*ring_span(before, h);
+	return off;
+}
+
+static inline uint32_t ring_bytes(
+	const struct layout *l, const struct ring *r, const struct heap *h)
+{
+	return l->plain ? (uint32_t)*ring_span(r, h) : ring_blob(r, h)->len;
+}
+
+static inline uint32_t ring_end(
+	const struct layout *l, const struct ring *r, const struct heap *h)
+{
+	return ring_first(l, r, h) + ring_bytes(l, r, h);
 }
 
 #endif

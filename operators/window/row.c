@@ -24,15 +24,11 @@ static int64_t tile_number(const struct heap *h, uint32_t tile)
 	return k;
 }
 
-static uint32_t ring_end(const struct ring *r, const struct heap *h)
-{
-	return ring_blob(r, h)->off + ring_blob(r, h)->len;
-}
-
 /* The first tile with number >= k; the ring's end if there is none. */
-static uint32_t tile_lower(const struct ring *r, const struct heap *h, int64_t k)
+static uint32_t tile_lower(
+	const struct layout *l, const struct ring *r, const struct heap *h, int64_t k)
 {
-	uint32_t first = ring_blob(r, h)->off, end = ring_end(r, h), bytes = r->tile_bytes;
+	uint32_t first = ring_first(l, r, h), end = ring_end(l, r, h), bytes = r->tile_bytes;
 	if (first == end || tile_number(h, end - bytes) < k)
 		return end;
 	uint32_t lo = 0, hi = (end - first) / bytes - 1;
@@ -46,12 +42,6 @@ static uint32_t tile_lower(const struct ring *r, const struct heap *h, int64_t k
 	return first + lo * bytes;
 }
 
-static void rings_move(const struct layout *l, struct heap *h, const struct ring *r, uint32_t by)
-{
-	for (r++; r < l->rings + l->nrings; r++)
-		ring_blob(r, h)->off += by;
-}
-
 /* Room for a tile at offset tile, unset; its offset now. */
 static uint32_t tile_open(
 	const struct layout *l, struct heap *h, const struct ring *r, uint32_t tile)
@@ -59,8 +49,7 @@ static uint32_t tile_open(
 	uint32_t bytes = r->tile_bytes;
 	if (l->plain) {
 		heap_open(h, tile, bytes);
-		ring_blob(r, h)->len += bytes;
-		rings_move(l, h, r, bytes);
+		*ring_span(r, h) += bytes;
 		return tile;
 	}
 	uint32_t at = tile - ring_blob(r, h)->off, len = ring_blob(r, h)->len;
@@ -74,8 +63,8 @@ static uint32_t tile_open(
 static uint32_t tile_take(
 	const struct layout *l, struct heap *h, const struct ring *r, int64_t k, bool *made)
 {
-	uint32_t tile = tile_lower(r, h, k);
-	if (tile < ring_end(r, h) && tile_number(h, tile) == k)
+	uint32_t tile = tile_lower(l, r, h, k);
+	if (tile < ring_end(l, r, h) && tile_number(h, tile) == k)
 		return tile;
 	tile = tile_open(l, h, r, tile);
 	memcpy(h->base + tile, r->tile_new, r->tile_bytes);
@@ -106,18 +95,17 @@ static void tile_blobs_free(const struct ring *r, struct heap *h, uint32_t tile)
 /* Tiles that have left every window of the ring. */
 static void ring_trim(const struct layout *l, struct heap *h, const struct ring *r, int64_t first)
 {
-	uint32_t from = ring_blob(r, h)->off, to = tile_lower(r, h, first);
+	uint32_t from = ring_first(l, r, h), to = tile_lower(l, r, h, first);
 	if (from == to)
 		return;
 	if (l->plain) {
 		heap_close(h, from, to - from);
-		ring_blob(r, h)->len -= to - from;
-		rings_move(l, h, r, from - to);
+		*ring_span(r, h) -= to - from;
 		return;
 	}
 	for (uint32_t tile = from; r->has_blobs && tile < to; tile += r->tile_bytes)
 		tile_blobs_free(r, h, tile);
-	uint32_t left = ring_end(r, h) - to;
+	uint32_t left = ring_end(l, r, h) - to;
 	memmove(h->base + from, h->base + to, left);
 	heap_blob_resize(h, r->handle, left);
 }
@@ -133,8 +121,8 @@ static void ring_advance(const struct layout *l, struct heap *h, const struct ri
 {
 	bool all_left = true;
 	int64_t oldest = INT64_MAX;
-	uint32_t first = ring_blob(r, h)->off;
-	if (first == ring_end(r, h))
+	uint32_t first = ring_first(l, r, h);
+	if (first == ring_end(l, r, h))
 		return;
 	for (uint32_t i = 0; i < r->nwindows; i++) {
 		const struct window *w = &l->view->windows[r->windows[i]];
@@ -145,9 +133,9 @@ static void ring_advance(const struct layout *l, struct heap *h, const struct ri
 		int64_t before = window_first_tile(w, from), after = window_first_tile(w, to);
 		if (after < oldest)
 			oldest = after;
-		uint32_t gone = tile_lower(r, h, before);
-		if (gone < ring_end(r, h) && tile_number(h, gone) < after)
-			accs_merge(l, r, h, i, tile_lower(r, h, after), n);
+		uint32_t gone = tile_lower(l, r, h, before);
+		if (gone < ring_end(l, r, h) && tile_number(h, gone) < after)
+			accs_merge(l, r, h, i, tile_lower(l, r, h, after), n);
 	}
 	if (all_left)
 		ring_trim(l, h, r, oldest);
@@ -176,12 +164,12 @@ static void ring_instants(const struct layout *l, const struct ring *r, const st
 	int64_t *next, int64_t *last)
 {
 	int64_t clock = row_of(h)->clock;
-	uint32_t end = ring_end(r, h);
-	for (uint32_t i = 0; i < r->nwindows && ring_blob(r, h)->len; i++) {
+	uint32_t first = ring_first(l, r, h), end = ring_end(l, r, h);
+	for (uint32_t i = 0; i < r->nwindows && first < end; i++) {
 		const struct window *w = &l->view->windows[r->windows[i]];
-		uint32_t tile = ring_blob(r, h)->off;
-		if (!first_stays(w, h, tile, clock))
-			tile = tile_lower(r, h, window_first_tile(w, clock));
+		uint32_t tile = first;
+		if (!first_stays(w, h, first, clock))
+			tile = tile_lower(l, r, h, window_first_tile(w, clock));
 		if (tile == end)
 			continue;
 		int64_t of_first = window_leaves(w, tile_number(h, tile));
@@ -261,8 +249,8 @@ static void ring_add(const struct layout *l, struct heap *h, const struct ring *
 	const struct row_event *ev, struct agg_counts *n)
 {
 	int64_t t = ev->event_time, clock = row_of(h)->clock;
-	uint32_t tile = ring_end(r, h) - r->tile_bytes; /* mostly it is the last */
-	if (!ring_blob(r, h)->len ||
+	uint32_t tile = ring_end(l, r, h) - r->tile_bytes; /* mostly it is the last */
+	if (!ring_bytes(l, r, h) ||
 		(uint64_t)t - (uint64_t)(tile_number(h, tile) * r->hop_ms) >= (uint64_t)r->hop_ms) {
 		int64_t k = floor_div(t, r->hop_ms);
 		bool made = false;
