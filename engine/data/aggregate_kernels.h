@@ -268,8 +268,10 @@ AGG_INLINE void kernel_merge(enum agg_kernel k, void *dst, const void *src)
 /* A result that does not fit, or is not finite, is null and counted. */
 AGG_INLINE bool kernel_fits(bool fits, struct agg_counts *n)
 {
-	n->overflow += !fits;
-	return fits;
+	if (__builtin_expect(fits, true))
+		return true;
+	n->overflow++;
+	return false;
 }
 
 AGG_INLINE bool kernel_avg(

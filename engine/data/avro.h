@@ -6,6 +6,8 @@
 #ifndef WEIR_DATA_AVRO_H
 #define WEIR_DATA_AVRO_H
 
+#include <endian.h>
+
 #include "base/buf.h"
 #include "data/batch.h"
 #include "data/schema.h"
@@ -45,8 +47,8 @@ static inline uint8_t *avro_put_double(uint8_t *p, double v)
 {
 	uint64_t bits;
 	memcpy(&bits, &v, 8);
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(bits >> (8 * i));
+	bits = htole64(bits);
+	memcpy(p, &bits, 8);
 	return p + 8;
 }
 

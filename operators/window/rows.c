@@ -122,9 +122,10 @@ static bool double_null(struct rows *r, const struct column *col, uint32_t at)
 {
 	if (col->null[at])
 		return true;
-	bool finite = __builtin_isfinite(col->f64[at]);
-	r->counts->not_finite += !finite;
-	return !finite;
+	if (__builtin_expect(__builtin_isfinite(col->f64[at]), true))
+		return false;
+	r->counts->not_finite++;
+	return true;
 }
 
 static void other_write(struct rows *r, uint32_t i, const struct column *col, uint32_t at,
@@ -217,13 +218,11 @@ static void key_write(struct rows *r, uint32_t i, struct slice entity, struct bu
 
 static void last_row_keep(struct rows *r, uint32_t i, struct slice features)
 {
-	struct last_row **note = (struct last_row **)entry_note(r->entries[i]);
-	if (!*note)
-		*note = arena_calloc(&r->epoch, 1, sizeof **note);
-	struct last_row *last = *note;
-	if (last->cap < features.len) {
-		last->cap = features.len + features.len / 4 + 16;
-		last->features = arena_alloc(&r->epoch, last->cap);
+	struct last_row **note = (struct last_row **)entry_note(r->entries[i]), *last = *note;
+	if (!last || last->cap < features.len) {
+		uint32_t cap = features.len + features.len / 4 + 16;
+		*note = last = arena_alloc(&r->epoch, sizeof *last + cap);
+		last->cap = cap;
 	}
 	memcpy(last->features, features.p, features.len);
 	last->len = features.len;

@@ -17,7 +17,7 @@
 struct last_row {
 	int64_t event_time, known_at;
 	uint32_t len, cap;
-	uint8_t *features;
+	uint8_t features[];
 };
 
 /* How a feature is written: most without a call of its own. */
