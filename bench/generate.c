@@ -5,6 +5,7 @@
 // keyed by user. The same N gives the same bytes, always.
 //
 //   bench_generate N TOPIC [PARTITIONS]   makes the topic and produces it   (WEIR_BROKERS)
+//   bench_generate N TOPIC PARTITIONS each [FROM]   the same, but event i is of user FROM + i
 //   bench_generate N                      prints "partition<TAB>event" of some users, for checks
 //
 // The sample is the three most frequent users, 52 of the next 5,000, one of 5,003 of the others.
@@ -46,6 +47,8 @@ static double rnd_unit(void)
 /* Gray et al., Quickly generating billion-record synthetic databases, 1994. */
 struct zipf {
 	double zeta, eta, alpha, half;
+	bool each; /* not at all zipf: user from + i */
+	uint64_t from;
 };
 
 static struct zipf zipf_make(void)
@@ -79,12 +82,14 @@ static void event_make(struct event *ev, const struct zipf *z, uint64_t i, uint6
 {
 	static const char *const types[] = {"view", "view", "view", "cart", "buy", "search"};
 	static const char *const countries[] = {"DE", "FR", "US", "GB", "IN", "BR", "JP", "PL"};
-	ev->rank = zipf_rank(z);
+	ev->rank = z->each ? 0 : zipf_rank(z);
 	uint64_t bits = rnd(), session = rnd();
-	uint32_t user = (uint32_t)(ev->rank * UINT64_C(2654435761) % USERS); /* a bijection */
+	uint64_t user = ev->rank * UINT64_C(2654435761) % USERS; /* a bijection */
+	user = z->each ? z->from + i : user;
 	int64_t ts = START_MS + (int64_t)((double)i * (double)SPAN_MS / (double)n) -
 	             (int64_t)(bits % DISORDER_MS);
-	ev->key_len = (uint32_t)snprintf(ev->key, sizeof ev->key, "u%06u", user);
+	ev->key_len = (uint32_t)snprintf(ev->key, sizeof ev->key, "u%06llu",
+	        (unsigned long long)user);
 	ev->value.len = 0;
 	buf_printf(&ev->value,
 	        "{\"event_id\":\"e%012llu\",\"user_id\":\"%s\",\"item_id\":\"i%05u\","
@@ -143,9 +148,10 @@ static void revoked(void *arg, const struct log_position *parts, uint32_t n, boo
 	(void)arg, (void)parts, (void)n, (void)lost;
 }
 
-static void produce(struct log_session *s, uint32_t topic, uint64_t n, int32_t partitions)
+static void produce(struct log_session *s, uint32_t topic, uint64_t n, int32_t partitions,
+        bool each, uint64_t from)
 {
-	struct zipf z = zipf_make();
+	struct zipf z = each ? (struct zipf){.each = true, .from = from} : zipf_make();
 	struct event ev = {0};
 	struct error e = {0};
 	for (uint64_t i = 0; i < n;) {
@@ -185,7 +191,7 @@ int main(int argc, char **argv)
 	int32_t partitions = argc > 3 ? (int32_t)strtol(argv[3], NULL, 10) : 4;
 	struct error e = {0};
 	if (!n || partitions < 1) {
-		fprintf(stderr, "usage: bench_generate N [TOPIC [PARTITIONS]]\n");
+		fprintf(stderr, "usage: bench_generate N [TOPIC [PARTITIONS [each [FROM]]]]\n");
 		return 2;
 	}
 	if (argc < 3) {
@@ -209,7 +215,9 @@ int main(int argc, char **argv)
 	        .events = {NULL, assigned, revoked}};
 	must(k->session_open(b, &sc, &s, &e), &e);
 	must(k->producer_init(s, &e), &e);
-	produce(s, k->topic(s, argv[2]), n, partitions);
+	bool each = argc > 4 && !strcmp(argv[4], "each");
+	produce(s, k->topic(s, argv[2]), n, partitions, each,
+	        argc > 5 ? strtoull(argv[5], NULL, 10) : 0);
 	k->session_close(s);
 	k->close(b);
 	return 0;

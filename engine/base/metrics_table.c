@@ -136,7 +136,7 @@ const struct metric_family metric_families[METRIC_COUNT] = {
         [METRIC_RESTORED_ROWS] = COUNTER("weir_restored_rows_total", JOB_TASK,
                 "State rows applied while restoring."),
         [METRIC_RESTORE_REMAINING] = GAUGE("weir_restore_remaining_rows", JOB_TASK, "",
-                "Changelog records still to be applied; 0 when the task is restored."),
+                "State rows still to be applied, estimated; 0 when the task is restored."),
         [METRIC_TASK_ERRORS] = COUNTER("weir_task_errors_total", JOB_REASON,
                 "Errors of tasks, by class: retriable, abort, unknown, fatal."),
         [METRIC_RETRIES] = COUNTER("weir_retries_total", JOB,

@@ -72,13 +72,15 @@ static void restore_show(const struct task_report *r, struct snapshot_task *t)
 	t->restore_eta_ms = SNAPSHOT_NONE;
 	if (r->phase != PHASE_RESTORE)
 		return;
-	int64_t left = p->end > p->position ? p->end - p->position : 0;
-	t->restore_rows = (uint64_t)p->rows;
-	t->restore_rows_total = (uint64_t)(p->rows + left);
+	/* A record of the changelog holds many rows: what is left goes by those so far. */
+	double left = p->end > p->position ? (double)(p->end - p->position) : 0;
+	double done = (double)(p->position - p->from);
+	t->restore_rows = t->restore_rows_total = (uint64_t)p->rows;
 	t->restore_bytes = p->bytes;
-	if (p->rows > 0 && r->restore_since_ns > 0)
-		t->restore_eta_ms = (int64_t)((double)left * (double)r->restore_since_ns / 1e6 /
-		                              (double)p->rows);
+	if (done <= 0)
+		return;
+	t->restore_rows_total += (uint64_t)((double)p->rows * left / done);
+	t->restore_eta_ms = (int64_t)(left * (double)r->restore_since_ns / 1e6 / done);
 }
 
 static void input_show(const struct stage *st, const struct task_report *r, struct arena *a,

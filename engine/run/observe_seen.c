@@ -186,7 +186,7 @@ static void task_counts_take(struct task_seen *t, const struct task_report *r,
 	count(m, METRIC_LATE, task, tally_take(&t->counts[TASK_LATE], r->late));
 	tally_take(&t->counts[TASK_DEAD], r->dead); /* shown by reason, from the worker's */
 	count(m, METRIC_RESTORED_ROWS, task,
-	        tally_take_restarting(&t->counts[TASK_RESTORED], (uint64_t)r->restore.rows));
+	        tally_take_restarting(&t->counts[TASK_RESTORED], r->restored_rows));
 	count(m, METRIC_STATE_LOOKUPS, job,
 	        tally_take_restarting(&t->counts[TASK_LOOKUPS], r->table.lookups));
 	count(m, METRIC_STATE_MISSES, job,

@@ -70,7 +70,8 @@ static void task_fill(struct worker *w, const struct task *t, struct task_report
 		.source_stream_time = t->newest_stream_of_source, .epoch = t->marker.epoch,
 		.last_commit_ms = t->last_commit_ms,
 		.last_commit_took_ms = t->last_commit_took_ms, .records = t->counts.records,
-		.bytes = t->counts.bytes, .held = t->held_until_ns != 0, .repairs = t->repairs};
+		.bytes = t->counts.bytes, .held = t->held_until_ns != 0, .repairs = t->repairs,
+		.restored_rows = t->restored_rows};
 	r->late = t->counts.bad[BAD_LATE];
 	for (int b = 0; b < BAD_COUNT; b++)
 		r->dead += b == BAD_LATE ? 0 : t->counts.bad[b];

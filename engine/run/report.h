@@ -25,6 +25,7 @@ struct task_report {
 	uint64_t bytes;
 	bool held;                /* its input is paused */
 	uint64_t repairs;         /* of its online rows */
+	uint64_t restored_rows;   /* of its state */
 	uint64_t late, dead;      /* of them */
 	struct table_stats table;
 	struct takeover_progress restore;

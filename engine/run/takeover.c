@@ -191,7 +191,7 @@ static enum status step_bounds(struct task *t, struct error *e)
 		position = begin;
 	}
 	table_make(t);
-	k->progress.position = position;
+	k->progress.from = k->progress.position = position;
 	k->progress.end = k->end;
 	k->progress.rows = 0;
 	k->uncommitted_bytes = 0;
@@ -226,6 +226,7 @@ static enum status row_apply(void *arg, const struct changelog_row *row, struct 
 		return ST_OK;
 	table_restore(t->table, (uint32_t)space, row->entity, row->row);
 	t->takeover->progress.rows++;
+	t->restored_rows++;
 	return ST_OK;
 }
 

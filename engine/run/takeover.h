@@ -9,7 +9,8 @@
 #include "run/task.h"
 
 struct takeover_progress {
-	int64_t rows, position, end; /* changelog offsets */
+	int64_t rows;                /* state rows applied */
+	int64_t from, position, end; /* changelog offsets */
 	uint64_t bytes;
 	int64_t started_ns;
 };

@@ -95,6 +95,7 @@ struct task {
 	int64_t last_commit_ms;
 	double last_commit_took_ms;
 	uint64_t repairs; /* of its online rows, begun */
+	uint64_t restored_rows; /* of its state, from the changelog */
 	int64_t trimmed; /* repartition stage: the input is deleted up to here */
 };
 

@@ -285,7 +285,8 @@ START_TEST(a_restore)
 	t->last_commit_ms = 0;
 	t->epoch = 0;
 	t->restore = (struct takeover_progress){
-	        .rows = 250, .position = 1250, .end = 2000, .bytes = 9999};
+	        .rows = 250, .from = 1000, .position = 1025, .end = 1100, .bytes = 9999};
+	t->restored_rows = 250;
 	t->restore_since_ns = INT64_C(5000000000);
 	look(0);
 	const struct snapshot_task *s = shown_task("arrivals:0");
@@ -304,8 +305,8 @@ START_TEST(a_restore)
 	t->restore = (struct takeover_progress){0};
 	look(1000);
 	ck_assert_int_eq(shown->state, JOB_RUNNING);
-	t->phase = PHASE_RESTORE; /* taken over anew: these rows count, too */
-	t->restore.rows = 40;
+	t->phase = PHASE_RESTORE; /* by another owner: these rows count, too */
+	t->restored_rows = 40;
 	look(1000);
 	ck_assert_double_eq(counter(METRIC_RESTORED_ROWS, "arrivals:0", NULL, NULL), 290);
 }
