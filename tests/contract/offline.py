@@ -10,11 +10,11 @@ from weir import (BIN, DONE, NO, OUTSIDE, ROOT, TMP, USAGE, await_, clean_env, e
                   weir, write)
 
 COMMANDS = {"check", "try", "test", "engine", "run", "deploy", "list", "status", "pause", "resume",
-            "remove", "export", "train", "baseline", "drift", "get", "explain", "verify",
+            "remove", "export", "train", "baseline", "drift", "skew", "get", "explain", "verify",
             "dead list", "dead replay", "backfill", "help", "completion"}
 # What exists today; a command that is not built is absent.
 BUILT = {"check", "try", "test", "engine", "run", "deploy", "list", "status", "pause", "resume",
-         "remove", "export", "train", "baseline", "drift", "get", "explain", "dead list", "help",
+         "remove", "export", "train", "baseline", "drift", "skew", "get", "explain", "dead list", "help",
          "completion"}
 COMMON = ["brokers", "redis", "state", "http", "format", "prefix", "memory", "registry",
           "kafka-config", "config"]
