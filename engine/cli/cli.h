@@ -64,6 +64,7 @@ struct command {
 };
 
 extern const struct command *const commands[]; /* in the order of help; NULL-terminated */
+extern const char *const node_program; /* which commands of a node become; NULL: it is this */
 extern const struct option common_options[];
 
 /* The command that argv's first words name; *words is how many they are. NULL: none. */

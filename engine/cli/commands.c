@@ -33,3 +33,4 @@ const struct command *const commands[] = {
         &command_help,
         NULL,
 };
+const char *const node_program = "weir-node";

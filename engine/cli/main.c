@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -304,6 +305,24 @@ static enum answer output_end(enum answer a)
 	return ANSWER_OUTSIDE;
 }
 
+/* Becomes the program of a node, which is beside this one or, installed, in lib/weir: the same
+ * commands without what reads Parquet, whose library alone costs 10 MB. Returns if it is not there:
+ * this program can do it as well. */
+static void node_become(char **argv)
+{
+	static const char *const places[] = {"", "../lib/weir/"};
+	char self[4000], path[4200];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (!node_program || n <= 0)
+		return;
+	self[n] = 0;
+	*(strrchr(self, '/') + 1) = 0;
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s%s%s", self, places[i], node_program);
+		execv(path, argv);
+	}
+}
+
 static enum answer run(int argc, char **argv)
 {
 	int words;
@@ -325,6 +344,8 @@ static enum answer run(int argc, char **argv)
 		return unknown_command(argv[0]);
 	if (asks_help(argc - words, argv + words))
 		return print_help(cmd);
+	if (cmd->node)
+		node_become(argv - 1);
 	struct cli c;
 	context_init(&c);
 	c.command = cmd;
