@@ -129,19 +129,17 @@ static enum status bad_record(const struct collect *c, const struct log_record *
 }
 
 /* The earlier row of the same key, in this batch, gives way. */
-static enum status key_note(
-        struct collect *c, const struct log_record *r, struct key_hash h, struct error *e)
+static void key_note(struct collect *c, const struct log_record *r, struct key_hash h)
 {
 	int64_t before = keys_note(&c->keys, h, r->has_value ? r->offset : KEYS_GONE);
 	if (before < 0)
-		return ST_OK;
-	c->counts->superseded++;
-	return table_drop(&c->table, before, e);
+		return;
+	c->superseded++;
+	table_drop(&c->table, before);
 }
 
 /* A record without a key stands for itself. */
-static enum status keys_take(
-        struct collect *c, const struct log_record *records, uint32_t n, struct error *e)
+static void keys_take(struct collect *c, const struct log_record *records, uint32_t n)
 {
 	struct key_hash hashes[BATCH_ROWS_MAX];
 	keys_reserve(&c->keys, n);
@@ -149,9 +147,8 @@ static enum status keys_take(
 		if (records[i].has_key)
 			hashes[i] = keys_hash(&c->keys, records[i].key);
 	for (uint32_t i = 0; i < n; i++)
-		if (records[i].has_key && key_note(c, &records[i], hashes[i], e))
-			return ST_ERR;
-	return ST_OK;
+		if (records[i].has_key)
+			key_note(c, &records[i], hashes[i]);
 }
 
 static enum status run_add(
@@ -177,7 +174,8 @@ static enum status run_add(
 		return error_context(e, "%s[%" PRId32 "]@%" PRId64, c->topic, c->partition,
 		        records[at].offset);
 	c->rows += n;
-	return keys_take(c, records, n, e);
+	keys_take(c, records, n);
+	return ST_OK;
 }
 
 static bool is_full(const struct collect *c)
@@ -204,9 +202,8 @@ enum status collect_add(struct collect *c, const struct log_record *records, uin
 	for (*taken = 0; *taken < n && !is_full(c);) {
 		const struct log_record *r = &records[*taken];
 		if (!r->has_value) {
-			c->counts->tombstones++;
-			if (keys_take(c, r, 1, e))
-				return ST_ERR;
+			c->tombstones++;
+			keys_take(c, r, 1);
 			++*taken;
 			continue;
 		}
@@ -225,12 +222,11 @@ enum status collect_add(struct collect *c, const struct log_record *records, uin
 	return ST_OK;
 }
 
-enum status collect_write(
-        struct collect *c, struct manifest *m, void (*step)(void *), void *arg, struct error *e)
+enum status collect_write(struct collect *c, const struct table_out *out, struct error *e)
 {
 	enum status st = ST_OK;
 	if (c->open)
-		st = table_write(&c->table, m, c->partition, step, arg, e);
+		st = table_write(&c->table, c->copier, out, e);
 	batch_close(c);
 	return st;
 }

@@ -17,8 +17,8 @@ struct writer {
 
 struct collect {
 	const struct export_conf *conf;
-	struct export_counts *counts;
-	struct duck *duck;
+	uint64_t superseded, tombstones; /* counted up */
+	struct duck *duck, *copier;      /* two connections; table is registered */
 	const char *topic;
 	int32_t partition;
 	uint32_t rows_max;
@@ -41,9 +41,8 @@ void collect_release(struct collect *c);
  * most BATCH_ROWS_MAX. */
 enum status collect_add(struct collect *c, const struct log_record *records, uint32_t n,
         uint32_t *taken, struct error *e);
-/* Writes the batch's files under temporary names and plans them; the batch is empty after it,
- * also after an error. */
-enum status collect_write(struct collect *c, struct manifest *m, void (*step)(void *arg),
-        void *arg, struct error *e);
+/* Writes the batch's files under temporary names; the batch is empty after it, also after an
+ * error. */
+enum status collect_write(struct collect *c, const struct table_out *out, struct error *e);
 
 #endif

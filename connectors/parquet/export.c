@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An export's run: the folder, then partition after partition, batch after batch, up to the end
-// of the topic as of the start. What survives a kill is manifest.c's business.
+// An export's run: the folder, then its partitions, batch after batch, up to the end of the
+// topic as of the start. What survives a kill is manifest.c's business.
 //
-// The memory budget: an eighth for the reader's queue, five eighths for DuckDB, of which a
-// batch's table is meant to take the smaller half (sorting needs as much again; beyond that
-// DuckDB spills to DIR/VIEW/vN/_spill), the rest for keys, decoded columns and buffers.
+// Each thread is a worker that takes the next partition, with a reader, a batch and a DuckDB of
+// its own; a batch's files become visible under the lock, one batch at a time. DuckDB's own
+// threads are not used: writing a file is one thread's work, and there are many files.
+//
+// The memory budget, shared by the workers: an eighth for the reader's queue, a quarter for the
+// batch, three eighths for DuckDB to sort it and to write (beyond that it spills to
+// DIR/VIEW/vN/_spill), the rest for keys, decoded columns and buffers.
 #include "connectors/parquet/export.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -21,7 +26,8 @@
 
 #define POLL_MS 100
 #define THREADS_MAX 16
-#define THREAD_BYTES ((uint64_t)64 << 20) /* of DuckDB's memory, to sort and to write */
+#define DUCK_BYTES_MIN ((uint64_t)48 << 20)
+#define WORKER_BYTES ((uint64_t)128 << 20) /* of memory, for a worker more */
 
 struct export
 {
@@ -31,16 +37,38 @@ struct export
 	char dir[FILES_PATH_MAX];
 	int lock; /* the folder, locked */
 	struct manifest manifest;
-	struct duck duck;
 	int64_t *begins, *ends; /* per partition */
-	struct collect collect;
+	/* What workers share is touched under the mutex. */
+	pthread_mutex_t mutex;
+	int32_t next; /* partition to take */
+	bool failed;
+	uint32_t nworkers;
 };
 
-static void written_step(void *arg)
+struct worker {
+	struct export *x;
+	uint32_t number;
+	struct export_conf conf;      /* a share of the memory */
+	struct schema_source schemas; /* one at a time */
+	struct duck duck, copier;     /* of one database */
+	struct collect collect;
+	struct arena arena; /* of the batch's files */
+	struct manifest_file *files;
+	uint32_t nfiles, cap_files;
+	pthread_t thread;
+	bool runs;
+	enum status status;
+	struct error e;
+};
+
+static void lock(struct export *x)
 {
-	struct export *x = arg;
-	if (x->conf->step)
-		x->conf->step(x->conf->arg, EXPORT_WRITTEN);
+	pthread_mutex_lock(&x->mutex);
+}
+
+static void unlock(struct export *x)
+{
+	pthread_mutex_unlock(&x->mutex);
 }
 
 static void commit_step(void *arg, int number)
@@ -52,63 +80,98 @@ static void commit_step(void *arg, int number)
 		x->conf->step(x->conf->arg, steps[number]);
 }
 
+/* A file of the batch is there under its temporary name. */
+static void file_note(void *arg, const struct manifest_file *f)
+{
+	struct worker *w = arg;
+	struct export *x = w->x;
+	if (w->nfiles == w->cap_files) {
+		w->cap_files = w->cap_files ? 2 * w->cap_files : 16;
+		w->files = xrealloc(w->files, w->cap_files * sizeof *w->files);
+	}
+	w->files[w->nfiles] = *f;
+	w->files[w->nfiles++].path = arena_strdup(&w->arena, f->path);
+	lock(x);
+	if (x->conf->step)
+		x->conf->step(x->conf->arg, EXPORT_WRITTEN);
+	unlock(x);
+}
+
 // ---- partitions ----
 
-/* Writes the rows collected, and notes that everything before next is done. */
-static enum status batch_end(struct export *x, int64_t next, struct error *e)
+static enum status files_commit(struct worker *w, int64_t next, struct error *e)
 {
-	struct manifest *m = &x->manifest;
-	int32_t p = x->collect.partition;
-	uint64_t rows = 0, bytes = 0;
-	if (collect_write(&x->collect, m, written_step, x, e))
-		return ST_ERR;
-	uint32_t files = m->npending;
-	for (uint32_t i = 0; i < files; i++) {
-		rows += m->pending[i].rows;
-		bytes += m->pending[i].bytes;
-	}
-	if (!files && next == m->partitions[p].next)
+	struct export *x = w->x;
+	int32_t p = w->collect.partition;
+	if (!w->nfiles && next == x->manifest.partitions[p].next)
 		return ST_OK;
-	if (manifest_commit(m, p, next, commit_step, x, e))
+	for (uint32_t i = 0; i < w->nfiles; i++)
+		manifest_plan(&x->manifest, &w->files[i]);
+	if (manifest_commit(&x->manifest, p, next, commit_step, x, e))
 		return ST_ERR;
-	x->counts->rows += rows;
-	x->counts->bytes += bytes;
-	x->counts->files += files;
+	for (uint32_t i = 0; i < w->nfiles; i++) {
+		x->counts->rows += w->files[i].rows;
+		x->counts->bytes += w->files[i].bytes;
+		x->counts->files++;
+	}
 	return ST_OK;
+}
+
+/* Writes the rows collected, and notes that everything before next is done. A batch that could
+ * not be decided stays in the manifest as pending: nothing else may be decided then. */
+static enum status batch_end(struct worker *w, int64_t next, struct error *e)
+{
+	struct export *x = w->x;
+	struct table_out out = {
+	        .dir = x->dir, .partition = w->collect.partition, .arg = w, .file = file_note};
+	w->nfiles = 0;
+	arena_reset(&w->arena);
+	if (collect_write(&w->collect, &out, e))
+		return ST_ERR;
+	lock(x);
+	enum status st = x->failed ? error_set(e, ERR_ABORT, 0, "another partition failed")
+	                           : files_commit(w, next, e);
+	x->failed |= st != ST_OK;
+	x->counts->superseded += w->collect.superseded;
+	x->counts->tombstones += w->collect.tombstones;
+	w->collect.superseded = w->collect.tombstones = 0;
+	unlock(x);
+	return st;
 }
 
 static enum status records_add(
-        struct export *x, const struct log_record *records, uint32_t n, struct error *e)
+        struct worker *w, const struct log_record *records, uint32_t n, struct error *e)
 {
 	while (n > 0) {
 		uint32_t taken;
-		if (collect_add(&x->collect, records, n, &taken, e))
+		if (collect_add(&w->collect, records, n, &taken, e))
 			return ST_ERR;
 		records += taken;
 		n -= taken;
-		if (n > 0 && batch_end(x, records[0].offset, e))
+		if (n > 0 && batch_end(w, records[0].offset, e))
 			return ST_ERR;
 	}
 	return ST_OK;
 }
 
-static enum status stalled(struct export *x, int64_t at, struct error *e)
+static enum status stalled(
+        const struct export *x, int32_t partition, int64_t at, struct error *e)
 {
 	if (e->class == ERR_RETRIABLE) /* the last poll's */
 		return ST_ERR;
 	return error_set(e, ERR_RETRIABLE, 0,
 	        "%s[%" PRId32 "] gives nothing from offset %" PRId64 " on, its end is %" PRId64
 	        ": a transaction is open for longer than %d s, or the broker hangs",
-	        x->topic, x->collect.partition, at, x->ends[x->collect.partition],
-	        EXPORT_STALL_MS / 1000);
+	        x->topic, partition, at, x->ends[partition], EXPORT_STALL_MS / 1000);
 }
 
 /* Records before the partition's end, into records; *n is 0 at the end. */
-static enum status next_records(struct export *x, struct log_reader *r,
+static enum status next_records(struct worker *w, struct log_reader *r,
         struct log_record *records, uint32_t *n, struct error *e)
 {
+	const struct export *x = w->x;
 	const struct log_ops *log = x->conf->log;
-	int64_t end = x->ends[x->collect.partition], since = clock_mono_ns(x->conf->clock);
+	int64_t end = x->ends[w->collect.partition], since = clock_mono_ns(x->conf->clock);
 	for (;;) {
 		int64_t before = log->reader_position(r);
 		*n = 0;
@@ -126,33 +189,42 @@ static enum status next_records(struct export *x, struct log_reader *r,
 		if (log->reader_position(r) != before)
 			since = now;
 		if (now - since > INT64_C(1000000) * EXPORT_STALL_MS)
-			return stalled(x, before, e);
+			return stalled(x, w->collect.partition, before, e);
 	}
 }
 
-static enum status partition_read(struct export *x, struct log_reader *r, struct error *e)
+static void progress(struct export *x, int64_t done)
+{
+	lock(x);
+	x->counts->done += done;
+	if (x->conf->progress)
+		x->conf->progress(x->conf->arg, x->counts);
+	unlock(x);
+}
+
+static enum status partition_read(
+        struct worker *w, struct log_reader *r, int64_t from, struct error *e)
 {
 	struct log_record records[BATCH_ROWS_MAX];
-	int32_t p = x->collect.partition;
-	int64_t last = x->manifest.partitions[p].next;
-	if (last < x->begins[p])
-		last = x->begins[p];
+	int64_t end = w->x->ends[w->collect.partition], last = from;
 	for (uint32_t n;;) {
-		if (next_records(x, r, records, &n, e))
+		if (next_records(w, r, records, &n, e))
 			return ST_ERR;
+		if (n == 0 && batch_end(w, end, e))
+			return ST_ERR;
+		if (n > 0 && records_add(w, records, n, e))
+			return ST_ERR;
+		int64_t now = n ? records[n - 1].offset + 1 : end;
+		progress(w->x, now - last);
+		last = now;
 		if (n == 0)
-			return batch_end(x, x->ends[p], e);
-		if (records_add(x, records, n, e))
-			return ST_ERR;
-		x->counts->done += records[n - 1].offset + 1 - last;
-		last = records[n - 1].offset + 1;
-		if (x->conf->progress)
-			x->conf->progress(x->conf->arg, x->counts);
+			return ST_OK;
 	}
 }
 
-static enum status partition_export(struct export *x, int32_t p, struct error *e)
+static enum status partition_export(struct worker *w, int32_t p, struct error *e)
 {
+	struct export *x = w->x;
 	const struct log_ops *log = x->conf->log;
 	struct log_reader *r;
 	int64_t from = x->manifest.partitions[p].next;
@@ -160,15 +232,150 @@ static enum status partition_export(struct export *x, int32_t p, struct error *e
 		from = x->begins[p];
 	if (from >= x->ends[p])
 		return ST_OK;
-	x->collect.partition = p;
-	int64_t before = x->counts->done;
+	w->collect.partition = p;
 	if (log->reader_open(
-	            x->conf->broker, x->topic, p, from, x->conf->memory_bytes / 8, &r, e))
+	            x->conf->broker, x->topic, p, from, w->conf.memory_bytes / 8, &r, e))
 		return ST_ERR;
-	enum status st = partition_read(x, r, e);
+	enum status st = partition_read(w, r, from, e);
 	log->reader_close(r);
-	if (st == ST_OK)
-		x->counts->done = before + x->ends[p] - from;
+	return st;
+}
+
+// ---- workers ----
+
+static enum status worker_by_id(
+        void *arg, uint32_t id, const struct schema **out, struct error *e)
+{
+	struct worker *w = arg;
+	const struct schema_source *s = w->x->conf->schemas;
+	lock(w->x);
+	enum status st = s->by_id(s->arg, id, out, e);
+	unlock(w->x);
+	return st;
+}
+
+static enum status worker_by_fingerprint(
+        void *arg, uint64_t fp, const struct schema **out, struct error *e)
+{
+	struct worker *w = arg;
+	const struct schema_source *s = w->x->conf->schemas;
+	lock(w->x);
+	enum status st = s->by_fingerprint(s->arg, fp, out, e);
+	unlock(w->x);
+	return st;
+}
+
+static enum status worker_open(struct worker *w, struct error *e)
+{
+	char spill[FILES_PATH_MAX];
+	uint64_t memory = w->conf.memory_bytes / 8 * 3;
+	if (memory < DUCK_BYTES_MIN)
+		memory = DUCK_BYTES_MIN;
+	if (files_path(spill, e, "%s/_spill%u", w->x->dir, w->number) ||
+	        duck_open(&w->duck, memory, 1, spill, e))
+		return ST_ERR;
+	if (duckdb_connect(w->duck.db, &w->copier.conn) == DuckDBError)
+		return error_set(e, ERR_FATAL, 0, "DuckDB gives no connection");
+	return table_register(&w->collect.table, &w->duck, e);
+}
+
+static enum status worker_work(struct worker *w, struct error *e)
+{
+	struct export *x = w->x;
+	for (;;) {
+		lock(x);
+		int32_t p = x->failed ? x->counts->partitions : x->next++;
+		unlock(x);
+		if (p >= x->counts->partitions)
+			return ST_OK;
+		if (partition_export(w, p, e))
+			return ST_ERR;
+	}
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *w = arg;
+	struct export *x = w->x;
+	w->status = worker_open(w, &w->e) ? ST_ERR : worker_work(w, &w->e);
+	lock(x);
+	x->failed |= w->status != ST_OK;
+	unlock(x);
+	return NULL;
+}
+
+static void worker_init(struct worker *w, struct export *x, uint32_t number)
+{
+	const struct export_conf *c = x->conf;
+	*w = (struct worker){.x = x, .number = number, .conf = *c};
+	arena_init(&w->arena);
+	w->schemas = (struct schema_source){w, c->schemas->by_id ? worker_by_id : NULL,
+	        c->schemas->by_fingerprint ? worker_by_fingerprint : NULL};
+	w->conf.schemas = &w->schemas;
+	w->conf.memory_bytes = c->memory_bytes / x->nworkers;
+	w->collect = (struct collect){.conf = &w->conf,
+	        .duck = &w->duck,
+	        .copier = &w->copier,
+	        .topic = x->topic,
+	        .rows_max = c->batch_rows ? c->batch_rows : EXPORT_BATCH_ROWS_MAX,
+	        .bytes_max = w->conf.memory_bytes / 4};
+	arena_init(&w->collect.arena);
+}
+
+static void worker_release(struct worker *w)
+{
+	collect_release(&w->collect);
+	duck_close(&w->copier);
+	duck_close(&w->duck);
+	arena_release(&w->arena);
+	free(w->files);
+}
+
+/* The first error that says more than that there was another. */
+static enum status error_pick(const struct worker *w, uint32_t n, struct error *e)
+{
+	enum status st = ST_OK;
+	for (uint32_t i = 0; i < n; i++) {
+		if (w[i].status == ST_OK || (st && w[i].e.class == ERR_ABORT))
+			continue;
+		*e = w[i].e;
+		st = ST_ERR;
+		if (e->class != ERR_ABORT)
+			return st;
+	}
+	return st;
+}
+
+/* As many as there are partitions with something new, cores, and memory for. */
+static uint32_t workers_count(const struct export *x)
+{
+	long n = x->conf->threads ? (long)x->conf->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	long busy = 0, memory = (long)(x->conf->memory_bytes / WORKER_BYTES);
+	for (int32_t p = 0; p < x->counts->partitions; p++)
+		busy += x->ends[p] > x->begins[p] &&
+		        x->ends[p] > x->manifest.partitions[p].next;
+	n = n > THREADS_MAX ? THREADS_MAX : n;
+	n = n > busy ? busy : n;
+	n = n > memory ? memory : n;
+	return n < 1 ? 1 : (uint32_t)n;
+}
+
+static enum status partitions_export(struct export *x, struct error *e)
+{
+	x->nworkers = workers_count(x);
+	struct worker *w = xcalloc(x->nworkers, sizeof *w);
+	for (uint32_t i = 0; i < x->nworkers; i++)
+		worker_init(&w[i], x, i);
+	for (uint32_t i = 1; i < x->nworkers; i++)
+		w[i].runs = pthread_create(&w[i].thread, NULL, worker_run, &w[i]) == 0;
+	worker_run(&w[0]); /* those without a thread leave their share to the others */
+	for (uint32_t i = 1; i < x->nworkers; i++)
+		if (w[i].runs)
+			pthread_join(w[i].thread, NULL);
+	enum status st = error_pick(w, x->nworkers, e);
+	for (uint32_t i = 0; i < x->nworkers; i++)
+		worker_release(&w[i]);
+	free(w);
 	return st;
 }
 
@@ -301,35 +508,13 @@ static enum status bounds_take(struct export *x, int32_t n, struct error *e)
 	return ST_OK;
 }
 
-static enum status duck_start(struct export *x, struct error *e)
-{
-	char spill[FILES_PATH_MAX];
-	uint64_t memory = x->conf->memory_bytes / 8 * 5;
-	long threads =
-	        x->conf->threads ? (long)x->conf->threads : sysconf(_SC_NPROCESSORS_ONLN);
-	if (threads > THREADS_MAX)
-		threads = THREADS_MAX;
-	if ((uint64_t)threads > memory / THREAD_BYTES)
-		threads = (long)(memory / THREAD_BYTES);
-	if (files_path(spill, e, "%s/_spill", x->dir))
-		return ST_ERR;
-	return duck_open(&x->duck, memory, threads < 1 ? 1 : (uint32_t)threads, spill, e);
-}
-
 static enum status run(struct export *x, struct error *e)
 {
 	struct log_topic_info info;
 	if (topic_find(x, &info, e) || folder_open(x, &info, e) ||
 	        bounds_take(x, info.partitions, e))
 		return ST_ERR;
-	if (!x->counts->total)
-		return ST_OK;
-	if (duck_start(x, e))
-		return ST_ERR;
-	for (int32_t p = 0; p < info.partitions; p++)
-		if (partition_export(x, p, e))
-			return ST_ERR;
-	return ST_OK;
+	return x->counts->total ? partitions_export(x, e) : ST_OK;
 }
 
 enum status export_run(
@@ -341,18 +526,11 @@ enum status export_run(
 	x->conf = conf;
 	x->counts = counts;
 	x->lock = -1;
+	pthread_mutex_init(&x->mutex, NULL);
 	manifest_init(&x->manifest, x->dir);
-	x->collect = (struct collect){.conf = conf,
-	        .counts = counts,
-	        .duck = &x->duck,
-	        .topic = x->topic,
-	        .rows_max = conf->batch_rows ? conf->batch_rows : EXPORT_BATCH_ROWS_MAX,
-	        .bytes_max = conf->memory_bytes / 4};
-	arena_init(&x->collect.arena);
 	enum status st = run(x, e ? e : &here);
-	collect_release(&x->collect);
-	duck_close(&x->duck);
 	manifest_release(&x->manifest);
+	pthread_mutex_destroy(&x->mutex);
 	if (x->lock >= 0)
 		close(x->lock);
 	free(x->begins);

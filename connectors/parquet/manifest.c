@@ -60,12 +60,11 @@ void manifest_plan(struct manifest *m, const struct manifest_file *f)
 
 // ---- the protocol ----
 
-enum status manifest_temp(
-        const struct manifest *m, const char *path, char *out, struct error *e)
+enum status manifest_temp(const char *dir, const char *path, char *out, struct error *e)
 {
 	const char *slash = strrchr(path, '/');
 	int n = slash ? (int)(slash - path + 1) : 0;
-	return files_path(out, e, "%s/%.*s.%s.tmp", m->dir, n, path, path + n);
+	return files_path(out, e, "%s/%.*s.%s.tmp", dir, n, path, path + n);
 }
 
 static enum status full_path(
@@ -80,7 +79,7 @@ static enum status rename_pending(
 	char temp[FILES_PATH_MAX], path[FILES_PATH_MAX];
 	for (uint32_t i = 0; i < m->npending; i++) {
 		const char *name = m->pending[i].path;
-		if (manifest_temp(m, name, temp, e) || full_path(m, name, path, e))
+		if (manifest_temp(m->dir, name, temp, e) || full_path(m, name, path, e))
 			return ST_ERR;
 		/* Not there: an earlier start has renamed it (pending_whole has looked). */
 		if (rename(temp, path) != 0 && errno != ENOENT)
@@ -137,7 +136,7 @@ static enum status pending_whole(struct manifest *m, bool *whole, struct error *
 	*whole = true;
 	for (uint32_t i = 0; i < m->npending; i++) {
 		const struct manifest_file *f = &m->pending[i];
-		if (manifest_temp(m, f->path, temp, e) || full_path(m, f->path, path, e))
+		if (manifest_temp(m->dir, f->path, temp, e) || full_path(m, f->path, path, e))
 			return ST_ERR;
 		*whole &= is_file(temp, f->bytes) || is_file(path, f->bytes);
 	}
@@ -223,7 +222,7 @@ static enum status clean(struct manifest *m, uint64_t *parts, struct error *e)
 			break;
 		if (strcmp(f->d_name, MANIFEST_NAME ".tmp") == 0)
 			unlink(path);
-		else if (strcmp(f->d_name, "_spill") == 0)
+		else if (strncmp(f->d_name, "_spill", 6) == 0)
 			clean_spill(path);
 		else if (strncmp(f->d_name, "dt=", 3) == 0)
 			st = clean_day(path, parts, e);

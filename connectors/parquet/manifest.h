@@ -82,8 +82,7 @@ enum status manifest_commit(struct manifest *m, int32_t partition, int64_t next,
 /* At a start: finishes a pending batch or gives it up, then deletes temporary files. */
 enum status manifest_recover(struct manifest *m, struct error *e);
 
-/* "dt=…/.part-….parquet.tmp" for a file's path. */
-enum status manifest_temp(
-        const struct manifest *m, const char *path, char *out, struct error *e);
+/* "DIR/VIEW/vN/dt=…/.part-….parquet.tmp" for a file's path. */
+enum status manifest_temp(const char *dir, const char *path, char *out, struct error *e);
 
 #endif

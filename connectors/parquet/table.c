@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows go into DuckDB by chunks of columns, never by SQL; SQL sorts and writes. DuckDB does
-// what is hard here: sorting more than fits in memory, encoding, compressing, statistics. Rows
-// of a file stand in the order of the point-in-time join: by entity, event_time, known_at, and
-// the source's position with expiry rows (which have none) first. So the last of an entity's
-// rows up to T is the answer at T.
+// Rows are collected in DuckDB's own chunks, which it pulls to sort all of a batch at once, by
+// day first; then a COPY per day pulls that day's rows out of the sorted ones. Nothing goes
+// through a table, which would be compressed and counted for nothing, and a file costs little
+// beside its rows. (A partitioned COPY would do it in one statement, but does not keep the
+// order.) DuckDB does what is hard here: sorting more than fits in memory, encoding,
+// compressing, statistics. Rows of a file stand in the order of the point-in-time join: by
+// entity, event_time, known_at, and the source's position with expiry rows (which have none)
+// first. So the last of an entity's rows up to T is the answer at T.
 #include "connectors/parquet/table.h"
 
 #include <errno.h>
@@ -25,6 +28,7 @@
 #define DAY_MS INT64_C(86400000)
 /* Rows per row group: what a reader can skip by min and max. Fewer would cost compression. */
 #define ROW_GROUP_ROWS 122880
+#define EXTRA_COLUMNS 3 /* _offset, _day, _gone */
 
 static const char *const head[] = {
         "event_time", "known_at", "source_partition", "source_offset"};
@@ -43,13 +47,7 @@ int table_entity_columns(const struct schema *s)
 	return at;
 }
 
-// ---- filling ----
-
-static enum status appender_failed(duckdb_appender a, struct error *e)
-{
-	const char *why = a ? duckdb_appender_error(a) : NULL;
-	return error_set(e, ERR_FATAL, 0, "collecting rows: %s", why ? why : "DuckDB failed");
-}
+// ---- types ----
 
 static void type_sql(struct buf *b, const struct type *t)
 {
@@ -85,134 +83,314 @@ static void type_sql(struct buf *b, const struct type *t)
 	}
 }
 
-static enum status create(struct row_table *t, struct error *e)
+/* DuckDB's own types for the fields, then _offset and _day, and _gone. */
+static enum status types_make(struct row_table *t, struct error *e)
 {
 	struct buf b = {0};
-	buf_str(&b,
-	        "CREATE OR REPLACE TABLE gone(_offset BIGINT);CREATE OR REPLACE TABLE batch(");
+	duckdb_prepared_statement q = NULL;
+	size_t n = t->schema->nfields + EXTRA_COLUMNS;
+	buf_str(&b, "SELECT ");
 	for (size_t i = 0; i < t->schema->nfields; i++) {
-		duck_name(&b, t->schema->fields[i].name);
-		buf_byte(&b, ' ');
+		buf_str(&b, "CAST(NULL AS ");
 		type_sql(&b, &t->schema->fields[i].type);
-		buf_byte(&b, ',');
+		buf_str(&b, "),");
 	}
-	buf_str(&b, "_offset BIGINT,_day BIGINT)");
-	enum status st = duck_run(t->duck, buf_cstr(&b), "making the batch's table", e);
+	buf_str(&b, "CAST(NULL AS BIGINT),CAST(NULL AS BIGINT),CAST(NULL AS BOOLEAN)");
+	enum status st = ST_OK;
+	if (duckdb_prepare(t->duck->conn, buf_cstr(&b), &q) == DuckDBError)
+		st = error_set(e, ERR_FATAL, 0, "DuckDB refuses the view's types: %s",
+		        duckdb_prepare_error(q));
+	t->types = xcalloc(n, sizeof *t->types);
+	for (size_t i = 0; st == ST_OK && i < n; i++)
+		t->types[i] = duckdb_prepared_statement_column_logical_type(q, i);
+	duckdb_destroy_prepare(&q);
 	buf_release(&b);
 	return st;
 }
 
+// ---- filling ----
+
 enum status table_open(
         struct row_table *t, struct duck *d, const struct schema *s, struct error *e)
 {
-	*t = (struct row_table){
-	        .duck = d, .schema = s, .nentity = (uint32_t)table_entity_columns(s)};
-	t->types = xcalloc(s->nfields + 2, sizeof *t->types);
-	if (create(t, e))
-		return ST_ERR;
-	if (duckdb_appender_create(d->conn, NULL, "batch", &t->rows) == DuckDBError)
-		return appender_failed(t->rows, e);
-	if (duckdb_appender_create(d->conn, NULL, "gone", &t->gone) == DuckDBError)
-		return appender_failed(t->gone, e);
-	for (size_t i = 0; i < s->nfields + 2; i++)
-		t->types[i] = duckdb_appender_column_type(t->rows, i);
-	t->chunk = duckdb_create_data_chunk(t->types, s->nfields + 2);
-	t->gone_chunk = duckdb_create_data_chunk(&t->types[s->nfields], 1);
-	return ST_OK;
+	t->duck = d;
+	t->schema = s;
+	t->nentity = (uint32_t)table_entity_columns(s);
+	return types_make(t, e);
 }
 
 void table_close(struct row_table *t)
 {
-	if (!t->types)
-		return;
-	if (t->rows)
-		duckdb_appender_destroy(&t->rows);
-	if (t->gone)
-		duckdb_appender_destroy(&t->gone);
-	if (t->chunk)
-		duckdb_destroy_data_chunk(&t->chunk);
-	if (t->gone_chunk)
-		duckdb_destroy_data_chunk(&t->gone_chunk);
-	for (size_t i = 0; i < t->schema->nfields + 2; i++)
+	for (uint32_t i = 0; i < t->nchunks; i++)
+		duckdb_destroy_data_chunk(&t->chunks[i].data);
+	for (size_t i = 0; t->types && i < t->schema->nfields + EXTRA_COLUMNS; i++)
 		if (t->types[i])
 			duckdb_destroy_logical_type(&t->types[i]);
 	free(t->types);
-	struct error ignored;
-	duck_run(t->duck, "DROP TABLE IF EXISTS batch; DROP TABLE IF EXISTS gone",
-	        "dropping the batch's table", &ignored);
+	free(t->chunks);
+	free(t->days);
 	*t = (struct row_table){0};
+}
+
+static struct row_chunk *chunk_add(struct row_table *t)
+{
+	if (t->nchunks == t->cap_chunks) {
+		t->cap_chunks = t->cap_chunks ? 2 * t->cap_chunks : 16;
+		t->chunks = xrealloc(t->chunks, t->cap_chunks * sizeof *t->chunks);
+	}
+	struct row_chunk *c = &t->chunks[t->nchunks++];
+	size_t nf = t->schema->nfields;
+	*c = (struct row_chunk){.data = duckdb_create_data_chunk(t->types, nf + EXTRA_COLUMNS)};
+	c->offsets = duckdb_vector_get_data(duckdb_data_chunk_get_vector(c->data, nf));
+	c->days = duckdb_vector_get_data(duckdb_data_chunk_get_vector(c->data, nf + 1));
+	c->gone = duckdb_vector_get_data(duckdb_data_chunk_get_vector(c->data, nf + 2));
+	return c;
+}
+
+static enum status chunk_fill(struct row_table *t, struct row_chunk *c,
+        const struct column *cols, const int64_t *offsets, uint32_t from, uint32_t n,
+        uint32_t *bad, struct error *e)
+{
+	for (size_t i = 0; i < t->schema->nfields; i++)
+		if (vector_fill(duckdb_data_chunk_get_vector(c->data, i), c->n,
+		            &t->schema->fields[i], &cols[i], from, n, bad, e))
+			return ST_ERR;
+	const int64_t *time = cols[t->nentity].i64 + from;
+	for (uint32_t i = 0; i < n; i++) {
+		c->offsets[c->n + i] = offsets[from + i];
+		c->days[c->n + i] = floor_div(time[i], DAY_MS);
+		c->gone[c->n + i] = false;
+	}
+	c->n += n;
+	duckdb_data_chunk_set_size(c->data, c->n);
+	return ST_OK;
 }
 
 enum status table_add(struct row_table *t, const struct column *cols, const int64_t *offsets,
         uint32_t n, uint32_t *bad, struct error *e)
 {
-	size_t nf = t->schema->nfields;
-	INVARIANT(n <= duckdb_vector_size());
+	uint32_t width = (uint32_t)duckdb_vector_size();
 	*bad = 0;
-	duckdb_data_chunk_reset(t->chunk);
-	for (size_t i = 0; i < nf; i++)
-		if (vector_fill(duckdb_data_chunk_get_vector(t->chunk, i),
-		            &t->schema->fields[i], &cols[i], n, bad, e))
+	for (uint32_t from = 0, some; from < n; from += some) {
+		struct row_chunk *c = t->nchunks ? &t->chunks[t->nchunks - 1] : NULL;
+		if (!c || c->n == width)
+			c = chunk_add(t);
+		some = width - c->n < n - from ? width - c->n : n - from;
+		if (chunk_fill(t, c, cols, offsets, from, some, bad, e))
 			return ST_ERR;
-	memcpy(duckdb_vector_get_data(duckdb_data_chunk_get_vector(t->chunk, nf)), offsets,
-	        n * sizeof *offsets);
-	int64_t *day = duckdb_vector_get_data(duckdb_data_chunk_get_vector(t->chunk, nf + 1));
-	const struct column *time = &cols[t->nentity];
-	for (uint32_t i = 0; i < n; i++)
-		day[i] = floor_div(time->i64[i], DAY_MS);
-	duckdb_data_chunk_set_size(t->chunk, n);
-	if (duckdb_append_data_chunk(t->rows, t->chunk) == DuckDBError)
-		return appender_failed(t->rows, e);
+	}
 	return ST_OK;
 }
 
-static enum status gone_flush(struct row_table *t, struct error *e)
+/* Offsets rise, from chunk to chunk and inside one. */
+void table_drop(struct row_table *t, int64_t offset)
 {
-	if (!t->ngone)
-		return ST_OK;
-	duckdb_data_chunk_set_size(t->gone_chunk, t->ngone);
-	if (duckdb_append_data_chunk(t->gone, t->gone_chunk) == DuckDBError)
-		return appender_failed(t->gone, e);
-	duckdb_data_chunk_reset(t->gone_chunk);
-	t->gone_total += t->ngone;
-	t->ngone = 0;
-	return ST_OK;
+	uint32_t low = 0, high = t->nchunks;
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+		if (t->chunks[mid].offsets[0] <= offset)
+			low = mid;
+		else
+			high = mid;
+	}
+	struct row_chunk *c = &t->chunks[low];
+	uint32_t i = 0, end = c->n;
+	while (i < end) {
+		uint32_t mid = i + (end - i) / 2;
+		if (c->offsets[mid] < offset)
+			i = mid + 1;
+		else
+			end = mid;
+	}
+	INVARIANT(i < c->n && c->offsets[i] == offset);
+	c->gone[i] = true;
 }
 
-enum status table_drop(struct row_table *t, int64_t offset, struct error *e)
+// ---- days ----
+
+static int day_cmp(const void *a, const void *b)
 {
-	int64_t *data = duckdb_vector_get_data(duckdb_data_chunk_get_vector(t->gone_chunk, 0));
-	data[t->ngone++] = offset;
-	return t->ngone == duckdb_vector_size() ? gone_flush(t, e) : ST_OK;
+	int64_t x = ((const struct row_day *)a)->day, y = ((const struct row_day *)b)->day;
+	return x < y ? -1 : x > y;
+}
+
+/* The place of a day in the list, which is in the order of first sight. Rows of a day follow
+ * each other, more or less: the last one found is looked at first, then backwards. */
+static struct row_day *day_of(struct row_table *t, int64_t day)
+{
+	if (t->ndays && t->days[t->last_day].day == day)
+		return &t->days[t->last_day];
+	for (uint32_t i = t->ndays; i-- > 0;)
+		if (t->days[i].day == day) {
+			t->last_day = i;
+			return &t->days[i];
+		}
+	if (t->ndays == t->cap_days) {
+		t->cap_days = t->cap_days ? 2 * t->cap_days : 64;
+		t->days = xrealloc(t->days, t->cap_days * sizeof *t->days);
+	}
+	t->last_day = t->ndays++;
+	t->days[t->last_day] = (struct row_day){.day = day, .first = INT64_MAX};
+	return &t->days[t->last_day];
+}
+
+static void days_list(struct row_table *t)
+{
+	for (uint32_t k = 0; k < t->nchunks; k++)
+		for (uint32_t i = 0; i < t->chunks[k].n; i++) {
+			const struct row_chunk *c = &t->chunks[k];
+			if (c->gone[i])
+				continue;
+			struct row_day *d = day_of(t, c->days[i]);
+			d->rows++;
+			d->first = c->offsets[i] < d->first ? c->offsets[i] : d->first;
+			d->last = c->offsets[i] > d->last ? c->offsets[i] : d->last;
+		}
+	if (t->ndays)
+		qsort(t->days, t->ndays, sizeof *t->days, day_cmp);
+}
+
+// ---- what DuckDB pulls: the batch, to be sorted; a day of the sorted ones ----
+
+static void columns_bind(duckdb_bind_info info, const struct row_table *t, size_t extra)
+{
+	static const char *const names[EXTRA_COLUMNS] = {"_offset", "_day", "_gone"};
+	for (size_t i = 0; i < t->schema->nfields + extra; i++)
+		duckdb_bind_add_result_column(info,
+		        i < t->schema->nfields ? t->schema->fields[i].name
+		                               : names[i - t->schema->nfields],
+		        t->types[i]);
+}
+
+static void single_init(duckdb_init_info info)
+{
+	duckdb_init_set_max_threads(info, 1);
+}
+
+static void batch_bind(duckdb_bind_info info)
+{
+	columns_bind(info, duckdb_bind_get_extra_info(info), EXTRA_COLUMNS);
+}
+
+static void batch_rows(duckdb_function_info info, duckdb_data_chunk out)
+{
+	struct row_table *t = duckdb_function_get_extra_info(info);
+	duckdb_data_chunk_set_size(out, 0);
+	if (t->given == t->nchunks)
+		return;
+	struct row_chunk *c = &t->chunks[t->given++];
+	for (size_t i = 0; i < t->schema->nfields + EXTRA_COLUMNS; i++)
+		duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(out, i),
+		        duckdb_data_chunk_get_vector(c->data, i));
+	duckdb_data_chunk_set_size(out, c->n);
+}
+
+static void day_bind(duckdb_bind_info info)
+{
+	columns_bind(info, duckdb_bind_get_extra_info(info), 0);
+}
+
+/* The next sorted chunk when this one is used up; false: there is none. */
+static bool sorted_next(struct row_table *t, duckdb_function_info info)
+{
+	if (t->sorted && t->sorted_at < duckdb_data_chunk_get_size(t->sorted))
+		return true;
+	if (t->sorted)
+		duckdb_destroy_data_chunk(&t->sorted);
+	t->sorted_at = 0;
+	enum status st = duck_stream_next(&t->stream, &t->sorted, &t->failure);
+	if (st == ST_ERR)
+		duckdb_function_set_error(info, t->failure.msg);
+	return st == ST_OK;
+}
+
+static void rows_give(struct row_table *t, duckdb_data_chunk out, idx_t n)
+{
+	duckdb_selection_vector sel = NULL;
+	if (t->sorted_at || n < duckdb_data_chunk_get_size(t->sorted)) {
+		sel = duckdb_create_selection_vector(n);
+		for (idx_t i = 0; i < n; i++)
+			duckdb_selection_vector_get_data_ptr(sel)[i] =
+			        (sel_t)(t->sorted_at + i);
+	}
+	for (size_t i = 0; i < t->schema->nfields; i++) {
+		duckdb_vector to = duckdb_data_chunk_get_vector(out, i);
+		duckdb_vector_reference_vector(to, duckdb_data_chunk_get_vector(t->sorted, i));
+		if (sel)
+			duckdb_slice_vector(to, sel, n);
+	}
+	if (sel)
+		duckdb_destroy_selection_vector(sel);
+	duckdb_data_chunk_set_size(out, n);
+	t->sorted_at += n;
+}
+
+static void day_rows(duckdb_function_info info, duckdb_data_chunk out)
+{
+	struct row_table *t = duckdb_function_get_extra_info(info);
+	duckdb_data_chunk_set_size(out, 0);
+	if (!sorted_next(t, info))
+		return;
+	const int64_t *day = duckdb_vector_get_data(
+	        duckdb_data_chunk_get_vector(t->sorted, t->schema->nfields));
+	idx_t size = duckdb_data_chunk_get_size(t->sorted), end = t->sorted_at;
+	while (end < size && day[end] == t->day)
+		end++;
+	if (end > t->sorted_at)
+		rows_give(t, out, end - t->sorted_at);
+}
+
+static enum status function_add(struct duck *d, const char *name, struct row_table *t,
+        duckdb_table_function_bind_t bind, duckdb_table_function_t rows, struct error *e)
+{
+	duckdb_table_function f = duckdb_create_table_function();
+	duckdb_table_function_set_name(f, name);
+	duckdb_table_function_set_extra_info(f, t, NULL);
+	duckdb_table_function_set_bind(f, bind);
+	duckdb_table_function_set_init(f, single_init);
+	duckdb_table_function_set_function(f, rows);
+	duckdb_state st = duckdb_register_table_function(d->conn, f);
+	duckdb_destroy_table_function(&f);
+	return st == DuckDBError ? error_set(e, ERR_FATAL, 0, "DuckDB takes no table function")
+	                         : ST_OK;
+}
+
+enum status table_register(struct row_table *t, struct duck *d, struct error *e)
+{
+	return function_add(d, "weir_batch", t, batch_bind, batch_rows, e) ||
+	                       function_add(d, "weir_day", t, day_bind, day_rows, e)
+	               ? ST_ERR
+	               : ST_OK;
 }
 
 // ---- writing ----
 
-static enum status settle(struct row_table *t, struct error *e)
+static enum status sort_start(struct row_table *t, struct error *e)
 {
-	if (gone_flush(t, e))
-		return ST_ERR;
-	if (duckdb_appender_close(t->rows) == DuckDBError)
-		return appender_failed(t->rows, e);
-	if (duckdb_appender_close(t->gone) == DuckDBError)
-		return appender_failed(t->gone, e);
-	if (!t->gone_total)
-		return ST_OK;
-	return duck_run(t->duck,
-	        "DELETE FROM batch USING gone WHERE batch._offset = gone._offset",
-	        "leaving out superseded rows", e);
+	struct buf b = {0};
+	buf_str(&b, "SELECT * EXCLUDE (_offset, _gone) FROM weir_batch() WHERE NOT _gone "
+	            "ORDER BY _day,");
+	for (uint32_t i = 0; i < t->nentity; i++) {
+		duck_name(&b, t->schema->fields[i].name);
+		buf_byte(&b, ',');
+	}
+	buf_str(&b, "event_time, known_at, source_offset NULLS FIRST, source_partition, "
+	            "_offset");
+	enum status st = duck_stream_open(t->duck, buf_cstr(&b), "sorting rows", &t->stream, e);
+	buf_release(&b);
+	return st;
 }
 
-static void copy_sql(const struct row_table *t, int64_t day, const char *path, struct buf *b)
+static void sort_end(struct row_table *t)
 {
-	buf_str(b, "COPY (SELECT * EXCLUDE (_offset, _day) FROM batch ");
-	buf_printf(b, "WHERE _day = %" PRId64 " ORDER BY ", day);
-	for (uint32_t i = 0; i < t->nentity; i++) {
-		duck_name(b, t->schema->fields[i].name);
-		buf_byte(b, ',');
-	}
-	buf_str(b, "event_time, known_at, source_offset NULLS FIRST, source_partition, "
-	           "_offset) TO ");
+	if (t->sorted)
+		duckdb_destroy_data_chunk(&t->sorted);
+	duck_stream_close(&t->stream);
+}
+
+static void copy_sql(const char *path, struct buf *b)
+{
+	buf_str(b, "COPY (FROM weir_day()) TO ");
 	duck_text(b, path);
 	buf_printf(b,
 	        " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, USE_TMP_FILE false)",
@@ -237,20 +415,20 @@ static enum status finish(const char *path, uint64_t *bytes, struct error *e)
 	return st;
 }
 
-static enum status write_day(struct row_table *t, struct manifest *m, int64_t day,
-        struct manifest_file *f, struct error *e)
+static enum status write_day(
+        struct duck *writer, const char *dir, struct manifest_file *f, struct error *e)
 {
 	char temp[FILES_PATH_MAX];
 	struct buf b = {0};
-	if (manifest_temp(m, f->path, temp, e))
+	if (manifest_temp(dir, f->path, temp, e))
 		return ST_ERR;
 	char *slash = strrchr(temp, '/');
 	*slash = 0;
 	enum status st = files_mkdirs(temp, e);
 	*slash = '/';
-	copy_sql(t, day, temp, &b);
+	copy_sql(temp, &b);
 	if (st == ST_OK)
-		st = duck_run(t->duck, buf_cstr(&b), "writing Parquet", e);
+		st = duck_run(writer, buf_cstr(&b), "writing Parquet", e);
 	buf_release(&b);
 	if (st == ST_OK)
 		st = finish(temp, &f->bytes, e);
@@ -266,30 +444,23 @@ static void path_of(int64_t day, int32_t partition, struct manifest_file *f, cha
 	f->path = out;
 }
 
-enum status table_write(struct row_table *t, struct manifest *m, int32_t partition,
-        void (*step)(void *arg), void *arg, struct error *e)
+enum status table_write(
+        struct row_table *t, struct duck *writer, const struct table_out *out, struct error *e)
 {
-	duckdb_result days = {0};
-	if (settle(t, e))
-		return ST_ERR;
-	enum status st = duck_query(t->duck,
-	        "SELECT _day, count(*), min(_offset), max(_offset) FROM batch GROUP BY 1 "
-	        "ORDER BY 1",
-	        "listing days", &days, e);
-	for (idx_t i = 0; st == ST_OK && i < duckdb_row_count(&days); i++) {
+	days_list(t);
+	if (!t->ndays)
+		return ST_OK;
+	enum status st = sort_start(t, e);
+	for (uint32_t i = 0; st == ST_OK && i < t->ndays; i++) {
 		char path[128];
-		int64_t day = duckdb_value_int64(&days, 0, i);
-		struct manifest_file f = {.rows = (uint64_t)duckdb_value_int64(&days, 1, i),
-		        .first = duckdb_value_int64(&days, 2, i),
-		        .last = duckdb_value_int64(&days, 3, i)};
-		path_of(day, partition, &f, path);
-		st = write_day(t, m, day, &f, e);
-		if (st == ST_OK) {
-			manifest_plan(m, &f);
-			if (step)
-				step(arg);
-		}
+		const struct row_day *d = &t->days[i];
+		struct manifest_file f = {.rows = d->rows, .first = d->first, .last = d->last};
+		path_of(d->day, out->partition, &f, path);
+		t->day = d->day;
+		st = write_day(writer, out->dir, &f, e);
+		if (st == ST_OK)
+			out->file(out->arg, &f);
 	}
-	duckdb_destroy_result(&days);
+	sort_end(t);
 	return st;
 }

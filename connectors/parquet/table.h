@@ -10,33 +10,61 @@
 #include "data/batch.h"
 #include "data/schema.h"
 
+struct row_chunk {
+	duckdb_data_chunk data; /* the schema's fields, _offset, _day, _gone */
+	int64_t *offsets, *days;
+	bool *gone;
+	uint32_t n;
+};
+
+struct row_day {
+	int64_t day, first, last; /* offsets */
+	uint64_t rows;
+};
+
 struct row_table {
 	struct duck *duck;
 	const struct schema *schema; /* the rows' */
 	uint32_t nentity;            /* its first fields */
-	duckdb_logical_type *types;  /* the schema's, then _offset and _day */
-	duckdb_appender rows, gone;
-	duckdb_data_chunk chunk, gone_chunk;
-	uint32_t ngone; /* in the chunk */
-	uint64_t gone_total;
+	duckdb_logical_type *types;
+	struct row_chunk *chunks;
+	uint32_t nchunks, cap_chunks;
+	struct row_day *days;
+	uint32_t ndays, cap_days, last_day;
+	/* While it is written. */
+	uint32_t given; /* chunks */
+	struct duck_stream stream;
+	duckdb_data_chunk sorted;
+	idx_t sorted_at;
+	int64_t day;
+	struct error failure;
+};
+
+/* Where files go, and who is told of each (under its temporary name). */
+struct table_out {
+	const char *dir; /* DIR/VIEW/vN */
+	int32_t partition;
+	void *arg;
+	void (*file)(void *arg, const struct manifest_file *f);
 };
 
 /* The number of entity columns of an offline row's schema, which stand before its head; -1:
  * this is no such schema. */
 int table_entity_columns(const struct schema *s);
 
+/* Once per database: t stays where it is. */
+enum status table_register(struct row_table *t, struct duck *d, struct error *e);
 enum status table_open(
         struct row_table *t, struct duck *d, const struct schema *s, struct error *e);
 void table_close(struct row_table *t);
-/* cols is indexed by the schema's fields; at most BATCH_ROWS_MAX. *bad is the row that failed.
- */
+/* cols is indexed by the schema's fields. Offsets rise. *bad is the row that failed. */
 enum status table_add(struct row_table *t, const struct column *cols, const int64_t *offsets,
         uint32_t n, uint32_t *bad, struct error *e);
-/* The row with this offset is not to be written. */
-enum status table_drop(struct row_table *t, int64_t offset, struct error *e);
-/* Writes what there is under temporary names, synced, and plans it in the manifest; step (may
- * be NULL) after each file. The table is then done with. */
-enum status table_write(struct row_table *t, struct manifest *m, int32_t partition,
-        void (*step)(void *arg), void *arg, struct error *e);
+/* The row with this offset, which is in it, is not to be written. */
+void table_drop(struct row_table *t, int64_t offset);
+/* Writes what there is under temporary names. writer: another connection to the database. The
+ * table is then done with. */
+enum status table_write(
+        struct row_table *t, struct duck *writer, const struct table_out *out, struct error *e);
 
 #endif

@@ -127,53 +127,54 @@ static bool elements_put(duckdb_vector v, idx_t i, const struct type *t, struct 
 	return ok;
 }
 
-static void nulls_fill(duckdb_vector v, const struct column *c, uint32_t n)
+static void nulls_fill(
+        duckdb_vector v, idx_t at, const struct column *c, uint32_t from, uint32_t n)
 {
-	if (!memchr(c->null, 1, n))
+	if (!memchr(c->null + from, 1, n))
 		return;
 	duckdb_vector_ensure_validity_writable(v);
 	for (uint32_t i = 0; i < n; i++)
-		if (c->null[i])
-			null_put(v, i, c->type);
+		if (c->null[from + i])
+			null_put(v, at + i, c->type);
 }
 
 /* True: c's kind is of those that are copied in one loop. */
-static bool fill_fixed(void *data, const struct column *c, uint32_t n)
+static bool fill_fixed(void *data, idx_t at, const struct column *c, uint32_t from, uint32_t n)
 {
 	switch (c->type->kind) {
 	case KIND_INT:
 	case KIND_DATE:
 		for (uint32_t i = 0; i < n; i++)
-			((int32_t *)data)[i] = (int32_t)c->i64[i];
+			((int32_t *)data)[at + i] = (int32_t)c->i64[from + i];
 		return true;
 	case KIND_LONG:
 	case KIND_TIME_MICROS:
 	case KIND_TIMESTAMP_MILLIS:
 	case KIND_TIMESTAMP_MICROS:
 	case KIND_DOUBLE:
-		memcpy(data, c->data, n * sizeof(int64_t));
+		memcpy((int64_t *)data + at, c->i64 + from, n * sizeof(int64_t));
 		return true;
 	case KIND_FLOAT:
 		for (uint32_t i = 0; i < n; i++)
-			((float *)data)[i] = (float)c->f64[i];
+			((float *)data)[at + i] = (float)c->f64[from + i];
 		return true;
 	default:
 		return false;
 	}
 }
 
-enum status vector_fill(duckdb_vector v, const struct field *f, const struct column *c,
-        uint32_t n, uint32_t *row, struct error *e)
+enum status vector_fill(duckdb_vector v, uint32_t at, const struct field *f,
+        const struct column *c, uint32_t from, uint32_t n, uint32_t *row, struct error *e)
 {
-	nulls_fill(v, c, n);
-	if (fill_fixed(duckdb_vector_get_data(v), c, n))
+	nulls_fill(v, at, c, from, n);
+	if (fill_fixed(duckdb_vector_get_data(v), at, c, from, n))
 		return ST_OK;
 	for (uint32_t i = 0; i < n; i++) {
-		struct value x = column_get(c, i);
-		if (x.null || value_put(v, i, &f->type, &x))
+		struct value x = column_get(c, from + i);
+		if (x.null || value_put(v, at + i, &f->type, &x))
 			continue;
 		char name[TYPE_NAME_MAX];
-		*row = i;
+		*row = from + i;
 		return error_set(e, ERR_FATAL, 0, "%s: more digits than a %s has", f->name,
 		        type_name(&f->type, name));
 	}
