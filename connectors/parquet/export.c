@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "connectors/parquet/collect.h"
+#include "connectors/parquet/compact.h"
 #include "connectors/parquet/files.h"
 
 #define POLL_MS 100
@@ -202,6 +203,11 @@ static void progress(struct export *x, int64_t done)
 	unlock(x);
 }
 
+static bool stops(const struct export *x)
+{
+	return x->conf->stop && x->conf->stop(x->conf->arg);
+}
+
 static enum status partition_read(
         struct worker *w, struct log_reader *r, int64_t from, struct error *e)
 {
@@ -210,6 +216,8 @@ static enum status partition_read(
 	for (uint32_t n;;) {
 		if (next_records(w, r, records, &n, e))
 			return ST_ERR;
+		if (stops(w->x)) /* what was polled now is read again */
+			return batch_end(w, last, e);
 		if (n == 0 && batch_end(w, end, e))
 			return ST_ERR;
 		if (n > 0 && records_add(w, records, n, e))
@@ -284,7 +292,7 @@ static enum status worker_work(struct worker *w, struct error *e)
 	struct export *x = w->x;
 	for (;;) {
 		lock(x);
-		int32_t p = x->failed ? x->counts->partitions : x->next++;
+		int32_t p = x->failed || stops(x) ? x->counts->partitions : x->next++;
 		unlock(x);
 		if (p >= x->counts->partitions)
 			return ST_OK;
@@ -409,7 +417,7 @@ static enum status folder_lock(struct export *x, struct error *e)
 	x->lock = open(x->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->lock < 0)
 		return files_error(e, "opening", x->dir);
-	if (flock(x->lock, LOCK_EX | LOCK_NB) == 0)
+	if (flock(x->lock, x->conf->wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0)
 		return ST_OK;
 	if (errno == EWOULDBLOCK)
 		return error_set(e, ERR_USER, 0, "another export is writing to %s", x->dir);
@@ -459,7 +467,8 @@ static enum status folder_open(
 	if (files_path(x->dir, e, "%s/%s/v%" PRIu32, c->dir, c->view, c->version) ||
 	        files_mkdirs(x->dir, e) || folder_lock(x, e))
 		return ST_ERR;
-	if (manifest_load(m, e) || manifest_check(x, id, e) || manifest_recover(m, e))
+	if (manifest_load(m, e) || manifest_check(x, id, e) || compact_recover(m, e) ||
+	        manifest_recover(m, e))
 		return ST_ERR;
 	manifest_partitions_set(m, info->partitions);
 	if (m->npartitions > info->partitions)
@@ -517,18 +526,18 @@ static enum status run(struct export *x, struct error *e)
 	return x->counts->total ? partitions_export(x, e) : ST_OK;
 }
 
-enum status export_run(
-        const struct export_conf *conf, struct export_counts *counts, struct error *e)
+static struct export *new (const struct export_conf *conf)
 {
 	struct export *x = xcalloc(1, sizeof *x);
-	struct error here = {0};
-	*counts = (struct export_counts){0};
 	x->conf = conf;
-	x->counts = counts;
 	x->lock = -1;
 	pthread_mutex_init(&x->mutex, NULL);
 	manifest_init(&x->manifest, x->dir);
-	enum status st = run(x, e ? e : &here);
+	return x;
+}
+
+static void release(struct export *x)
+{
 	manifest_release(&x->manifest);
 	pthread_mutex_destroy(&x->mutex);
 	if (x->lock >= 0)
@@ -536,5 +545,59 @@ enum status export_run(
 	free(x->begins);
 	free(x->ends);
 	free(x);
+}
+
+enum status export_run(
+        const struct export_conf *conf, struct export_counts *counts, struct error *e)
+{
+	struct export *x = new (conf);
+	struct error here = {0};
+	*counts = (struct export_counts){0};
+	x->counts = counts;
+	enum status st = run(x, e ? e : &here);
+	release(x);
+	return st;
+}
+
+// ---- compaction ----
+
+static void compact_step(void *arg)
+{
+	struct export *x = arg;
+	if (x->conf->step)
+		x->conf->step(x->conf->arg, EXPORT_COMPACT);
+}
+
+static enum status compact(struct export *x, struct export_compacted *out, struct error *e)
+{
+	const struct export_conf *c = x->conf;
+	char spill[FILES_PATH_MAX];
+	struct duck d;
+	long threads = c->threads ? (long)c->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	if (files_path(x->dir, e, "%s/%s/v%" PRIu32, c->dir, c->view, c->version) ||
+	        folder_lock(x, e) || manifest_load(&x->manifest, e))
+		return ST_ERR;
+	if (!x->manifest.loaded)
+		return error_set(
+		        e, ERR_USER, 0, "%s is no export: it has no " MANIFEST_NAME, x->dir);
+	if (compact_recover(&x->manifest, e) || manifest_recover(&x->manifest, e) ||
+	        files_path(spill, e, "%s/_spill", x->dir) ||
+	        duck_open(&d, c->memory_bytes / 8 * 5, threads < 1 ? 1 : (uint32_t)threads,
+	                spill, e))
+		return ST_ERR;
+	enum status st = duck_run(&d, "SET TimeZone = 'UTC'", "opening DuckDB", e);
+	if (st == ST_OK)
+		st = compact_days(&x->manifest, &d, out, compact_step, x, e);
+	duck_close(&d);
+	return st;
+}
+
+enum status export_compact(
+        const struct export_conf *conf, struct export_compacted *out, struct error *e)
+{
+	struct export *x = new (conf);
+	*out = (struct export_compacted){0};
+	enum status st = compact(x, out, e);
+	release(x);
 	return st;
 }

@@ -34,6 +34,7 @@ enum export_step {
 	EXPORT_PLANNED, /* all are, and the manifest says so */
 	EXPORT_RENAMED, /* one more has its name */
 	EXPORT_DONE,    /* the manifest says so */
+	EXPORT_COMPACT, /* a compaction is a step further */
 };
 
 struct export_conf {
@@ -54,6 +55,14 @@ struct export_conf {
 	void *arg;
 	void (*progress)(void *arg, const struct export_counts *c); /* may be NULL */
 	void (*step)(void *arg, enum export_step s);                /* may be NULL */
+	/* May be NULL. True: end soon, with what was read until now; from any thread. */
+	bool (*stop)(void *arg);
+	bool wait; /* for another export into the folder, instead of an error */
+};
+
+struct export_compacted {
+	uint64_t days;          /* whose folder was exchanged */
+	uint64_t before, after; /* files that became files */
 };
 
 /* The highest version of the view that has an offline topic; ST_END: there is none, and *near
@@ -69,5 +78,10 @@ enum status export_newest(const struct log_ops *log, struct log_broker *broker,
  * away. */
 enum status export_run(
         const struct export_conf *conf, struct export_counts *counts, struct error *e);
+
+/* Of each day and partition one file (compact.h). Needs no broker: of conf view, version, dir,
+ * memory_bytes, threads, step, arg and wait count. ERR_USER: there is no export. */
+enum status export_compact(
+        const struct export_conf *conf, struct export_compacted *out, struct error *e);
 
 #endif

@@ -28,6 +28,7 @@ void manifest_release(struct manifest *m)
 		free(m->partitions[p].files);
 	free(m->partitions);
 	free(m->pending);
+	free(m->merges);
 	arena_release(&m->arena);
 }
 
@@ -56,6 +57,39 @@ void manifest_plan(struct manifest *m, const struct manifest_file *f)
 	struct manifest_file copy = *f;
 	copy.path = arena_strdup(&m->arena, f->path);
 	file_add(&m->pending, &m->npending, &m->cap_pending, &copy);
+}
+
+// ---- compaction ----
+
+void manifest_merge(struct manifest *m, const struct manifest_merge *x)
+{
+	if (m->nmerges == m->cap_merges) {
+		m->cap_merges = m->cap_merges ? 2 * m->cap_merges : 16;
+		m->merges = xrealloc(m->merges, m->cap_merges * sizeof *m->merges);
+	}
+	m->merges[m->nmerges] = *x;
+	m->merges[m->nmerges++].file.path = arena_strdup(&m->arena, x->file.path);
+}
+
+static bool same_day(const char *a, const char *b)
+{
+	size_t n = (size_t)(strchr(a, '/') - a) + 1;
+	return strncmp(a, b, n) == 0;
+}
+
+void manifest_merges_apply(struct manifest *m)
+{
+	for (uint32_t i = 0; i < m->nmerges; i++) {
+		const struct manifest_file *f = &m->merges[i].file;
+		struct manifest_partition *p = &m->partitions[m->merges[i].partition];
+		uint32_t n = 0;
+		for (uint32_t k = 0; k < p->nfiles; k++)
+			if (!same_day(p->files[k].path, f->path))
+				p->files[n++] = p->files[k];
+		p->nfiles = n;
+		file_add(&p->files, &p->nfiles, &p->cap, f);
+	}
+	m->nmerges = 0;
 }
 
 // ---- the protocol ----

@@ -48,6 +48,12 @@ struct manifest_about {
 	const char *source; /* topic; NULL: not known */
 };
 
+/* A file that compaction puts in the place of all of its partition's files of its day. */
+struct manifest_merge {
+	int32_t partition;
+	struct manifest_file file;
+};
+
 struct manifest {
 	struct arena arena;
 	const char *dir; /* DIR/VIEW/vN */
@@ -62,6 +68,9 @@ struct manifest {
 	int64_t pending_next;
 	struct manifest_file *pending;
 	uint32_t npending, cap_pending;
+	/* A decided compaction, by day. */
+	struct manifest_merge *merges;
+	uint32_t nmerges, cap_merges;
 	bool loaded; /* there was one */
 };
 
@@ -81,6 +90,11 @@ enum status manifest_commit(struct manifest *m, int32_t partition, int64_t next,
         void (*step)(void *arg, int number), void *arg, struct error *e);
 /* At a start: finishes a pending batch or gives it up, then deletes temporary files. */
 enum status manifest_recover(struct manifest *m, struct error *e);
+
+/* A merged file of the compaction under way; copied. */
+void manifest_merge(struct manifest *m, const struct manifest_merge *x);
+/* Puts the merged files among the partition's, in the place of what they were made of. */
+void manifest_merges_apply(struct manifest *m);
 
 /* "DIR/VIEW/vN/dt=…/.part-….parquet.tmp" for a file's path. */
 enum status manifest_temp(const char *dir, const char *path, char *out, struct error *e);

@@ -38,6 +38,20 @@ static void about_write(struct buf *b, const struct manifest_about *a)
 	}
 }
 
+static void merges_write(struct buf *b, const struct manifest *m)
+{
+	if (!m->nmerges)
+		return;
+	buf_str(b, "\"compacting\":[");
+	for (uint32_t i = 0; i < m->nmerges; i++) {
+		buf_printf(b, "%s{\"partition\":%d,\"files\":", i ? "," : "",
+		        (int)m->merges[i].partition);
+		files_write(b, &m->merges[i].file, 1);
+		buf_byte(b, '}');
+	}
+	buf_str(b, "],\n");
+}
+
 static void write_json(const struct manifest *m, struct buf *b)
 {
 	buf_printf(b, "{\"format\":%d,\"view\":", MANIFEST_FORMAT);
@@ -54,7 +68,9 @@ static void write_json(const struct manifest *m, struct buf *b)
 		files_write(b, at->files, at->nfiles);
 		buf_byte(b, '}');
 	}
-	buf_str(b, "],\n\"pending\":");
+	buf_str(b, "],\n");
+	merges_write(b, m);
+	buf_str(b, "\"pending\":");
 	if (m->pending_partition < 0) {
 		buf_str(b, "null}\n");
 		return;
@@ -162,6 +178,21 @@ static bool about_read(const json_t *o, struct manifest *m)
 	return json_is_null(ttl) || number(o, "ttl_ms", &m->about.ttl_ms);
 }
 
+static bool merges_read(const json_t *list, struct manifest *m)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *o = json_array_get(list, i);
+		struct manifest_merge x;
+		int64_t partition;
+		if (!number(o, "partition", &partition) || partition >= m->npartitions ||
+		        !file_read(json_array_get(json_object_get(o, "files"), 0), m, &x.file))
+			return false;
+		x.partition = (int32_t)partition;
+		manifest_merge(m, &x);
+	}
+	return true;
+}
+
 static bool head_read(const json_t *o, struct manifest *m)
 {
 	int64_t version;
@@ -188,7 +219,8 @@ static enum status read_json(
 		        (long long)format, MANIFEST_FORMAT);
 	if (format < 1 || !head_read(o, m) || !about_read(o, m) ||
 	        !partitions_read(json_object_get(o, "partitions"), m) ||
-	        !pending_read(json_object_get(o, "pending"), m))
+	        !pending_read(json_object_get(o, "pending"), m) ||
+	        !merges_read(json_object_get(o, "compacting"), m))
 		return error_set(e, ERR_USER, 0, "%s is not an export's manifest", path);
 	m->loaded = true;
 	return ST_OK;

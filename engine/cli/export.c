@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// weir export VIEW --to DIR: a view's offline topic into Parquet files. Which version, how far
-// it is, and what came of it are said here; the work is connectors/parquet's.
+// weir export VIEW... --to DIR: views' offline topics into Parquet files, once or again and
+// again, and their compaction. Which views and versions (export_views.c), how far it is, and
+// what came of it are said here; the work is connectors/parquet's.
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,66 +13,42 @@
 #include "base/human.h"
 #include "base/progress.h"
 #include "cli/cli.h"
+#include "cli/export_views.h"
 #include "connectors/parquet/export.h"
+
+/* The signal flag of --follow. */
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number)
+{
+	stopping = 1;
+	signal(number, SIG_DFL); /* the second ends it at once */
+}
 
 static const struct option own[] = {
         {"to", OPT_TEXT, true, .value = "DIR",
                 .help = "The folder that the files go below, as VIEW/vN/dt=YYYY-MM-DD. Made "
                         "if need be; with files of an earlier export, only what has come "
                         "since is written."},
+        {"all", OPT_FLAG, true,
+                .help = "Every view that is deployed; with --compact: that is in DIR."},
+        {"follow", OPT_FLAG, true,
+                .help = "Go on until SIGTERM or SIGINT: what has come since goes into new "
+                        "files, every --every. Best with a --compact now and then."},
+        {"every", OPT_DURATION, true, .fallback = "1m", .min = 100, .max = 86400000,
+                .value = "DURATION",
+                .help = "With --follow: the time between two looks, and so about the most that "
+                        "the files are behind."},
+        {"compact", OPT_FLAG, true,
+                .help = "Write nothing new, but merge each day's files of a partition into "
+                        "one. Needs no server."},
         {"view-version", OPT_INT, true, .min = 1, .max = UINT32_MAX, .value = "N",
                 .help = "This version of the view instead of the one that is deployed (or, "
-                        "when none is, the newest that has a topic)."},
+                        "when none is, the newest that has a topic; with --compact: all)."},
         {"threads", OPT_INT, true, .min = 1, .max = 64, .value = "N",
-                .help = "Threads that sort and compress. Default: one per core."},
+                .help = "Partitions that are read and written at the same time. Default: one "
+                        "per core."},
         {0}};
-
-/* What of the definition goes with the files. A job that this weir cannot read says nothing. */
-static void definition_take(
-        struct cli *c, const struct control_job *stored, struct export_conf *conf)
-{
-	struct diagnostics d;
-	struct job *job = NULL;
-	diagnostics_init(&d);
-	if (job_parse(slice_of(stored->yaml), stored->name, NULL, &c->env, &job, &d) == ST_OK)
-		for (uint32_t i = 0; i < job->nviews; i++) {
-			const struct view *v = &job->views[i];
-			if (strcmp(v->name, conf->view) || v->version != conf->version)
-				continue;
-			conf->defined = true;
-			conf->ttl_ms = v->ttl_ms;
-			conf->source =
-			        arena_strdup(&c->options.arena, job->sources[v->source].topic);
-		}
-	job_free(job);
-	diagnostics_release(&d);
-}
-
-/* The deployed version; else the newest that has a topic. */
-static enum status version_find(struct cli *c, struct export_conf *conf, struct error *e)
-{
-	struct control control;
-	struct control_jobs jobs;
-	const char *near, *view = conf->view;
-	uint32_t live, *version = &conf->version;
-	if (cli_control(c, &control, e) || control_list(&control, &jobs, e))
-		return ST_ERR;
-	const struct control_job *job = control_find_view(&jobs, view, &live);
-	*version = (uint32_t)options_number(&c->options, "view-version");
-	if (job && !*version)
-		*version = live;
-	if (job)
-		definition_take(c, job, conf);
-	control_jobs_release(&jobs);
-	if (*version)
-		return ST_OK;
-	enum status st = export_newest(c->log, c->broker, options_text(&c->options, "prefix"),
-	        view, version, &c->options.arena, &near, e);
-	if (st != ST_END)
-		return st;
-	return error_set(e, ERR_USER, 0, "no view %s has an offline topic%s%s%s", view,
-	        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
 
 static void show(void *arg, const struct export_counts *n)
 {
@@ -107,63 +86,166 @@ static void say_table(
 	        human_bytes(bytes, n->bytes), conf->dir, conf->view, conf->version);
 }
 
-static const struct format *avro(const struct cli *c)
+static bool stop(void *arg)
 {
-	for (const struct format *const *f = c->env.formats; *f; f++)
-		if (!strcmp((*f)->name, "avro"))
-			return *f;
-	return NULL;
+	(void)arg;
+	return stopping != 0;
 }
 
-static enum status export(struct cli *c, struct export_conf *conf, struct error *e) {
-	struct export_counts n = {0}; struct progress p; struct buf b = {0}; conf->arg = &p;
-	conf->progress = show;
+static enum status view_export(
+        struct cli *c, struct export_conf *conf, bool follow, struct error *e)
+{
+	struct export_counts n = {0};
+	struct progress p;
+	struct buf b = {0};
+	conf->arg = &p;
+	conf->progress = follow ? NULL : show;
+	conf->stop = stop;
+	conf->wait = follow;
 	progress_init(&p, STDERR_FILENO, isatty(STDERR_FILENO),
 	        arena_printf(
 	                &c->options.arena, "exporting %s v%" PRIu32, conf->view, conf->version),
 	        &clock_system);
 	enum status st = export_run(conf, &n, e);
-	progress_end(&p);
-	if (st && n.files) cli_say(c,
-	        "%" PRIu64 " files with %" PRIu64 " rows were written before it failed",
-	        n.files, n.rows);
-	if (st) return st;
+	if (!follow)
+		progress_end(&p);
+	if (st && n.files)
+		cli_say(c,
+		        "%" PRIu64 " files with %" PRIu64 " rows were written before it failed",
+		        n.files, n.rows);
+	if (st || (follow && !n.files))
+		return st;
 	(c->json ? say_json : say_table)(conf, &n, &b);
 	cli_print(&b);
+	fflush(stdout);
 	buf_release(&b);
+	return ST_OK;
+}
+
+static enum status views_export(
+        struct cli *c, struct export_views *v, bool follow, struct error *e)
+{
+	for (uint32_t i = 0; i < v->n && !stopping; i++)
+		if (view_export(c, &v->items[i], follow, e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+/* The signals come while we wait, and at no moment before it unseen. */
+static void rest(int64_t ms)
+{
+	sigset_t block, before;
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+	sigemptyset(&block);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGTERM);
+	sigprocmask(SIG_BLOCK, &block, &before);
+	if (!stopping)
+		ppoll(NULL, 0, &t, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* What the outside world fails at is tried again, at the next look. */
+static enum status views_follow(struct cli *c, struct export_views *v, struct error *e)
+{
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	while (!stopping) {
+		enum status st = views_export(c, v, true, e);
+		if (st && e->class != ERR_RETRIABLE)
+			return ST_ERR;
+		if (st)
+			cli_say(c, "%s; it goes on trying", e->msg);
+		if (!stopping)
+			rest(options_number(&c->options, "every"));
+	}
+	return ST_OK;
+}
+
+static void say_compacted(struct cli *c, const struct export_conf *conf,
+        const struct export_compacted *n, struct buf *out)
+{
+	if (c->json) {
+		buf_str(out, "{\"view\":");
+		buf_json(out, slice_of(conf->view));
+		buf_printf(out,
+		        ",\"version\":%" PRIu32 ",\"days\":%" PRIu64
+		        ",\"files_before\":%" PRIu64 ",\"files_after\":%" PRIu64 "}\n",
+		        conf->version, n->days, n->before, n->after);
+	} else if (n->days) {
+		buf_printf(out,
+		        "%s v%" PRIu32 ": %" PRIu64 " files became %" PRIu64 ", on %" PRIu64
+		        " days\n",
+		        conf->view, conf->version, n->before, n->after, n->days);
+	} else {
+		buf_printf(
+		        out, "%s v%" PRIu32 ": nothing to merge\n", conf->view, conf->version);
+	}
+}
+
+static enum status views_compact(struct cli *c, struct export_views *v, struct error *e)
+{
+	struct buf b = {0};
+	enum status st = ST_OK;
+	for (uint32_t i = 0; st == ST_OK && i < v->n; i++) {
+		struct export_compacted n;
+		v->items[i].wait = true; /* for a service that writes there */
+		st = export_compact(&v->items[i], &n, e);
+		if (st == ST_OK)
+			say_compacted(c, &v->items[i], &n, &b);
+	}
+	cli_print(&b);
+	buf_release(&b);
+	return st;
+}
+
+static enum status check(const struct cli *c, struct error *e)
+{
+	bool all = options_flag(&c->options, "all"),
+	     compact = options_flag(&c->options, "compact"),
+	     follow = options_flag(&c->options, "follow");
+	if (!options_text(&c->options, "to"))
+		return error_set(e, ERR_USER, 0, "--to DIR is missing: where do the files go?");
+	if (all == (c->options.nargs > 0))
+		return error_set(e, ERR_USER, 0,
+		        all ? "--all and a view: which of the two?"
+		            : "which view? Name one or more, or --all");
+	if (compact && follow)
+		return error_set(e, ERR_USER, 0,
+		        "--compact with --follow: run it beside, it waits for its turn");
+	if (options_number(&c->options, "view-version") && (all || c->options.nargs > 1))
+		return error_set(e, ERR_USER, 0, "--view-version is of one view");
 	return ST_OK;
 }
 
 static enum answer run(struct cli *c)
 {
 	struct error e = {0};
-	struct export_conf conf = {.prefix = options_text(&c->options, "prefix"),
-	        .view = c->options.args[0],
-	        .dir = options_text(&c->options, "to"),
-	        .memory_bytes = (uint64_t)options_number(&c->options, "memory"),
-	        .threads = (uint32_t)options_number(&c->options, "threads"),
-	        .avro = avro(c),
-	        .clock = &clock_system};
-	if (!conf.dir) {
-		error_set(&e, ERR_USER, 0, "--to DIR is missing: where do the files go?");
-		return cli_fail(c, &e);
+	struct export_views v = {0};
+	enum status st = check(c, &e);
+	if (st == ST_OK && options_flag(&c->options, "compact")) {
+		st = export_views_found(c, &v, &e);
+		if (st == ST_OK)
+			st = views_compact(c, &v, &e);
+	} else if (st == ST_OK) {
+		st = export_views_deployed(c, &v, &e);
+		if (st == ST_OK)
+			st = options_flag(&c->options, "follow")
+			             ? views_follow(c, &v, &e)
+			             : views_export(c, &v, false, &e);
 	}
-	if (cli_schemas(c, &e) || version_find(c, &conf, &e))
-		return cli_fail(c, &e);
-	conf.log = c->log;
-	conf.broker = c->broker;
-	conf.schemas = c->schemas;
-	return export(c, &conf, &e) ? cli_fail(c, &e) : ANSWER_DONE;
+	return st ? cli_fail(c, &e) : ANSWER_DONE;
 }
 
 static const char *const uses[] = {"brokers", "registry", "registry-auth-file", "kafka-config",
         "prefix", "memory", "format", NULL};
 const struct command command_export = {
         .name = "export",
-        .args = "VIEW",
-        .summary = "write a view's rows to Parquet files",
+        .args = "[VIEW...]",
+        .summary = "write views' rows to Parquet files",
         .about =
-                "Reads the view's offline topic up to its end as of now and writes its rows to "
+                "Reads each view's offline topic up to its end as of now and writes its rows "
+                "to "
                 "DIR/VIEW/vN/dt=YYYY-MM-DD/part-PARTITION-FIRST-LAST.parquet: dt is the UTC "
                 "day "
                 "of event_time, FIRST and LAST are the offsets of the file's first and last "
@@ -174,12 +256,20 @@ const struct command command_export = {
                 "may "
                 "be killed at any moment: no half-written file is ever visible, and the next "
                 "run goes on. It refuses to go on where rows that it has not exported are gone "
-                "from the topic.",
-        .exits = "0  The files have every row that was committed when it started.",
+                "from the topic.\n\n"
+                "With --follow it is a service: what has come since goes into new files, until "
+                "a signal ends it cleanly. Small files that gather are merged by --compact, "
+                "also beside a running export: a day's folder is exchanged as a whole, so a "
+                "reader sees no row twice and misses none.",
+        .exits = "0  The files have every row that was committed when it started; with "
+                 "--follow: "
+                 "stopped by a signal.",
         .examples = "weir export aircraft --to features/\n"
+                    "weir export --all --to features/ --follow --every 30s\n"
+                    "weir export --all --to features/ --compact\n"
                     "weir export aircraft --to features/ --view-version 1 --memory 2G",
-        .args_min = 1,
-        .args_max = 1,
+        .args_min = 0,
+        .args_max = EXPORT_VIEWS_MAX,
         .options = own,
         .uses = uses,
         .run = run,

@@ -81,6 +81,7 @@ views:
   {VIEW}:
     entity: [tailnum]
     from: events
+    ttl: 30d
     features:
       n: count() over 1h
       mean: avg(a_double) over 1h
@@ -308,6 +309,67 @@ def check_kills(to):
     assert not [p for p in listing(to) if p.endswith(".tmp")]
 
 
+def manifest(to, view):
+    with open(f"{to}/{view}/v1/_export.json", encoding="utf-8") as f:
+        return json.load(f)
+
+
+def check_all(to):
+    """Every deployed view in one call; what the definition says goes along."""
+    assert "no view is deployed" in weir("export", "--all", "--to", to, code=2).stderr
+    weir("deploy", f"{TMP}/job.yaml")
+    said = [json.loads(line) for line in weir("export", "--all", "--to", to, "--format", "json").stdout.splitlines()]
+    assert sorted(s["view"] for s in said) == [SHOPS, VIEW], said
+    for view, ttl in ((VIEW, 30 * 86400_000), (SHOPS, None)):
+        same_rows(to, view)
+        m = manifest(to, view)
+        assert (m["ttl_ms"], m["source_topic"]) == (ttl, TOPIC), m
+
+
+def check_follow(to):
+    """A service: what comes is there soon; SIGTERM ends it cleanly."""
+    p = subprocess.Popen([BIN, "export", "--all", "--to", to, "--follow", "--every", "200ms"], env=ENV, cwd=TMP,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        before = len(file_rows(to, VIEW))
+        produce(260, 40)
+        engine(300)
+        want = len(topic_rows(VIEW))
+        assert want > before
+        await_(lambda: len(file_rows(to, VIEW)) == want, 30)
+        p.send_signal(signal.SIGTERM)
+        out = p.communicate(timeout=20)[0]
+        assert p.returncode == 0, out
+    finally:
+        p.kill()
+    same_rows(to, VIEW)
+
+
+def check_compact(to):
+    before = len(glob.glob(f"{to}/{VIEW}/v1/*/*.parquet"))
+    assert " files became " in weir("export", "--all", "--to", to, "--compact").stdout
+    assert len(glob.glob(f"{to}/{VIEW}/v1/*/*.parquet")) < before
+    same_rows(to, VIEW)
+    check_types(to)
+    check_sorted_and_named(to)
+    assert weir("export", VIEW, "--to", to, "--compact").stdout == f"{VIEW} v1: nothing to merge\n"
+    assert weir("export", VIEW, "--to", to).stdout == f"{VIEW} v1: no new rows\n"
+
+
+def check_train(to):
+    """From a real engine's rows: the last row of an entity is what an ASOF join finds."""
+    con = duckdb.connect()
+    con.execute(f"COPY (SELECT 'N' || mod(i, 8) AS tailnum, make_timestamptz({T0 * 1000} + i * 1800000000) AS event_time "
+                f"FROM range(200) r(i)) TO '{TMP}/spine.parquet'")
+    weir("train", "--spine", f"{TMP}/spine.parquet", "--data", to, "--features", f"{VIEW}:n,{VIEW}:mean", "--out", f"{TMP}/t.parquet")
+    wrong = con.execute(f"""WITH f AS (SELECT * FROM '{to}/{VIEW}/v1/*/*.parquet' QUALIFY row_number() OVER (PARTITION BY tailnum,
+        event_time ORDER BY known_at DESC, source_offset DESC NULLS LAST) = 1)
+        SELECT count(*) FROM (SELECT s.tailnum, s.event_time, f.n, f.mean FROM '{TMP}/spine.parquet' s ASOF LEFT JOIN f
+        ON s.tailnum = f.tailnum AND s.event_time >= f.event_time EXCEPT ALL
+        SELECT tailnum, event_time, {VIEW}__n, {VIEW}__mean FROM '{TMP}/t.parquet')""").fetchone()[0]
+    assert wrong == 0, wrong
+
+
 def main():
     job()
     for f in admin().create_topics([NewTopic(TOPIC, 2, 1)]).values():
@@ -339,9 +401,16 @@ def main():
     check_pandas(to)
     check_polars(to)
     check_kills(f"{TMP}/killed")
+    check_all(f"{TMP}/all")
+    check_follow(f"{TMP}/all")
+    check_compact(f"{TMP}/all")
+    check_train(f"{TMP}/all")
 
     assert "did you mean typed?" in weir("export", "tyepd", "--to", to, code=2).stderr
     assert "--to" in weir("export", VIEW, code=2).stderr
+    assert "which view?" in weir("export", "--to", to, code=2).stderr
+    assert "which of the two?" in weir("export", VIEW, "--all", "--to", to, code=2).stderr
+    assert "has no export of" in weir("export", "nowhere", "--to", to, "--compact", code=2).stderr
     assert "there is no topic" in weir("export", VIEW, "--to", to, "--view-version", "9",
                                        code=2).stderr
     weir("export", VIEW, "--to", "/proc/nowhere", code=3)
