@@ -287,7 +287,8 @@ static enum status mem_delete_before(struct log_broker *b, const char *topic, in
 	while (gone < p->n && p->records[gone].offset < offset)
 		mem_record_free(&p->records[gone++]);
 	p->n -= gone;
-	memmove(p->records, p->records + gone, p->n * sizeof *p->records);
+	if (gone)
+		memmove(p->records, p->records + gone, p->n * sizeof *p->records);
 	if (offset > p->begin)
 		p->begin = offset < p->end ? offset : p->end;
 	return ST_OK;
