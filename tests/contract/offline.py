@@ -278,6 +278,50 @@ def tried(lines, *more, code=DONE, job=None):
     return [json.loads(line) for line in r.stdout.splitlines()], r.stderr
 
 
+def drift_files():
+    train = write("train.csv", "score,carrier,late\n" + "".join(f"{i / 200},{'ab'[i % 2]},{i % 3 // 2}\n"
+                                                              for i in range(200)))
+    now = write("now.csv", "score,carrier,late\n" + "".join(f"{0.5 + i / 200},{'abc'[i % 3]},0\n"
+                                                          for i in range(100)))
+    return train, now
+
+
+def test_drift_json():
+    train, now = drift_files()
+    assert exits(DONE, "drift", train, train).stdout
+    answer = json.loads(exits(NO, "drift", train, now, "--format", "json").stdout)
+    assert list(answer) == ["mode", "drifted", "columns"]
+    assert answer["mode"] == "weir" and answer["drifted"] is True
+    score = answer["columns"][0]
+    assert list(score) == ["column", "segment", "rows", "nulls", "reference_rows", "drifted", "tests"]
+    assert (score["column"], score["segment"], score["rows"], score["reference_rows"]) == ("score", {}, 100, 200)
+    for t in score["tests"]:
+        assert list(t) == ["test", "value", "p_value", "threshold", "breached"]
+    assert [t["test"] for t in score["tests"]] == ["psi", "ks", "js", "wasserstein", "mean_shift", "null_rate",
+                                                   "out_of_range", "rows"]
+    assert {t["test"]: t["threshold"] for t in score["tests"] if t["threshold"]} == {"psi": 0.25, "ks": 0.2}
+    exits(DONE, "drift", train, now, "--tests", "rows=100")
+    exits(USAGE, "drift", train)
+    exits(USAGE, "drift", train, "/no/such.parquet")
+
+
+def test_baseline_file():
+    train, now = drift_files()
+    out = os.path.join(TMP, "baseline.json")
+    answer = json.loads(exits(DONE, "baseline", "--data", train, "--by", "carrier", "--score", "score", "--label",
+                              "late", "--out", out, "--format", "json").stdout)
+    assert answer == {"file": out, "rows": 200, "columns": 1, "segments": 2}
+    with open(out) as f:
+        b = json.load(f)
+    assert list(b) == ["format", "version", "weir", "job", "monitor", "view", "view_version", "origin", "by", "score",
+                       "label", "segments"]
+    assert (b["format"], b["version"]) == ("weir-baseline", 1)
+    assert list(b["segments"][1]) == ["segment", "rows", "errors", "columns"]
+    assert len(b["segments"][0]["columns"][0]["quantiles"]) == 1001
+    exits(NO, "drift", out, now, "--by", "carrier")
+    exits(USAGE, "baseline", "--data", train)
+
+
 def test_try_row():
     rows, err = tried([{"value": event("a", T, amount=None)}])
     user, shop = (next(r for r in rows if r["view"] == v) for v in ("by_user", "by_shop"))

@@ -350,7 +350,7 @@ static void origin(struct parse *p, json_t *root)
 	{
 		o->ranges[o->nranges++] = (struct baseline_range){
 		        (int32_t)count(p, one, "partition"), (int64_t)count(p, one, "first"),
-		        (int64_t)number(p, one, "last")};
+		        (int64_t)count(p, one, "last")};
 	}
 }
 
@@ -372,7 +372,7 @@ static void head(struct parse *p, json_t *root)
 	b->job = text(p, root, "job");
 	b->monitor = text(p, root, "monitor");
 	b->view = text(p, root, "view");
-	b->view_version = (int64_t)json_number_value(json_object_get(root, "view_version"));
+	b->view_version = (int64_t)count(p, root, "view_version");
 	b->score = text(p, root, "score");
 	b->label = text(p, root, "label");
 	origin(p, root);
