@@ -20,6 +20,10 @@
 #define PRODUCED_KB_MIN 8192 /* one of KAFKA_PRODUCE_BYTES_MAX must fit */
 #define PRODUCED_KB_MAX (1u << 20)
 
+/* A reader holds a batch whole. The topics take 8 MiB (run/plan.c). */
+#define BATCH_MIN 1000000
+#define BATCH_MAX 4000000
+
 static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
 {
 	return v < low ? low : v > high ? high : v;
@@ -48,4 +52,5 @@ void limits_produce(struct limits *l, uint64_t bytes)
 	/* Values wait twice: in their record, and in the request they went into. */
 	set(l->kb, clamp(bytes / 4 / 1024, PRODUCED_KB_MIN, PRODUCED_KB_MAX));
 	set(l->records, clamp(bytes / 2 / PRODUCED_BYTES, PRODUCED_MIN, PRODUCED_MAX));
+	set(l->batch, clamp(bytes / 4, BATCH_MIN, BATCH_MAX));
 }

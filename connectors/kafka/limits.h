@@ -13,9 +13,11 @@
 struct limits {
 	char kb[24], records[24];  /* waiting, whichever is reached first */
 	char answer[24], part[24]; /* one fetch's answer, and a partition's share of it */
+	char batch[24];            /* one produce request's, per partition */
 };
 
-/* A consumer's: fetching stops above kb or records, after one more answer. */
+/* A consumer's (batch is not set): fetching stops above kb or records, after one more answer.
+ */
 void limits_fetch(struct limits *l, uint64_t bytes);
 /* A producer's; answer and part are not set. */
 void limits_produce(struct limits *l, uint64_t bytes);

@@ -9,9 +9,10 @@
 // could not be parsed. Any of these counts, and stays for the handle's life. Two ends are not
 // counted: the handle's own destruction, and a request the broker's version does not know.
 // A transaction with a request that may still be under way is not aborted but left to the next
-// handle's init_transactions, and this one is ambiguous: abort_transaction waits for no answer but
-// its own, so another one may come, or its request arrive, in the next transaction. (librdkafka
-// 2.15.1 also dies of it, by an assertion on txn_req_cnt, when it comes after the abort's.)
+// handle's init_transactions, and this one is ambiguous: abort_transaction waits for no answer
+// but its own, so another one may come, or its request arrive, in the next transaction.
+// (librdkafka 2.15.1 also dies of it, by an assertion on txn_req_cnt, when it comes after the
+// abort's.)
 //
 // Classes: before commit_transaction was called the epoch cannot have committed, so whatever a
 // retry inside librdkafka did not heal is ERR_ABORT; fencing by another engine is ERR_FATAL.
@@ -120,14 +121,14 @@ static enum status open_handle(struct client *c, const char *transactional_id,
 	limits_produce(&l, queue_bytes);
 	/* One request per partition and epoch, when the flush asks for it: idempotence lets one
 	 * be on its way to a partition at a time, and while more is due behind it librdkafka's
-	 * thread does not wait but spins (with 20 ms of linger: half of the thread's time). So
-	 * the queue should hold an epoch. Compressing costs more than all the rest of
-	 * producing. */
+	 * thread does not wait but spins (most of its time, with 1 MB and 20 ms of linger). So
+	 * the queue should hold an epoch, and a request a partition's part of it. Compressing
+	 * costs more than all the rest of producing. */
 	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
 	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
 	        "5", "compression.type", "none", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
-	        "linger.ms", "1000", "batch.size", "1000000", "batch.num.messages", "100000",
+	        "linger.ms", "1000", "batch.size", l.batch, "batch.num.messages", "100000",
 	        "queue.buffering.max.kbytes", l.kb, "queue.buffering.max.messages", l.records,
 	        NULL};
 	atomic_store(&c->ambiguous, false);
@@ -388,7 +389,8 @@ enum status producer_commit(struct log_session *s, struct error *e)
 	return ST_ERR;
 }
 
-/* Whether a request of this transaction may be. A handle that has failed for good sends no more. */
+/* Whether a request of this transaction may be. A handle that has failed for good sends no
+ * more. */
 static bool under_way(const struct log_session *s)
 {
 	bool answered = !s->nfailed || s->failure > 0 || no_retry_heals(s->failure);
