@@ -284,10 +284,9 @@ const struct command command_baseline = {
                 "categories. docs/reference/drift.md has the file's format.",
         .exits = "0  The file is written.",
         .examples = "weir baseline flights.yaml delay_model --from 2013-01-01 --to 2013-04-01 "
-                    "--out baselines/delay_model.json\n"
-                    "weir baseline --data train.parquet --out baseline.json\n"
-                    "weir baseline --data train.parquet --columns score,mean_delay_24h "
-                    "--by model_version --out baseline.json",
+                    "--out base.json\n"
+                    "weir baseline --data train.parquet --columns score --by model_version "
+                    "--out base.json",
         .args_min = 0,
         .args_max = 2,
         .options = own,

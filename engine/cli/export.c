@@ -261,9 +261,8 @@ const struct command command_export = {
                 "a signal ends it cleanly. Small files that gather are merged by --compact, "
                 "also beside a running export: a day's folder is exchanged as a whole, so a "
                 "reader sees no row twice and misses none.",
-        .exits = "0  The files have every row that was committed when it started; with "
-                 "--follow: "
-                 "stopped by a signal.",
+        .exits = "0  The files have every row that was committed when it started; --follow: "
+                 "stopped.",
         .examples = "weir export aircraft --to features/\n"
                     "weir export --all --to features/ --follow --every 30s\n"
                     "weir export --all --to features/ --compact\n"

@@ -179,12 +179,11 @@ const struct command command_train = {
         .exits = "0  The file is there; with --again: and equal.\n"
                  "1  With --again: it is not the same, and why.",
         .examples =
-                "weir train --spine labels.parquet --features "
-                "'aircraft:*,carrier:late_share_7d' "
-                "--data features/ --out train.parquet\n"
-                "weir train --spine labels.csv --time at --label late --entity tailnum=tail "
-                "--features aircraft:flights_24h --data features/ --out train.parquet\n"
-                "weir train --again train.parquet.manifest.json",
+                "weir train --spine labels.parquet --features 'aircraft:*' --data features/ "
+                "--out t.parquet\n"
+                "weir train --spine l.csv --entity tail=id --features 'aircraft:*' "
+                "--data f/ --out t.parquet\n"
+                "weir train --again t.parquet.manifest.json",
         .options = own,
         .uses = uses,
         .run = run,
