@@ -46,6 +46,7 @@ static const char sources[] = "job: t\n"
                               "{\"name\":\"color\",\"type\":[\"null\",\"string\"]}]}\n"
                               "    time: at\n"
                               "    lateness: 1s\n"
+                              "    idle: 5s\n"
                               "  outcomes:\n"
                               "    topic: outcomes\n"
                               "    format: json\n"
@@ -509,6 +510,83 @@ START_TEST(odd_windows)
 }
 END_TEST
 
+/* -- partitions that fall silent -- */
+
+static void x_at(struct world *w, int32_t partition, int64_t s)
+{
+	char text[200];
+	snprintf(text, sizeof text,
+		"{\"at\":%lld,\"id\":\"a\",\"version\":null,\"x\":1,\"score\":0,\"color\":null}",
+		(long long)(T0 + s * 1000));
+	produce(w, "predictions", partition, T0 + s * 1000, text);
+}
+
+static int64_t parts_end(struct world *w)
+{
+	struct error e;
+	int64_t begin, end;
+	ck_assert_int_eq(memory_log.bounds(w->broker, "weir.t.monitors.parts", 0, &begin, &end, &e), 0);
+	return end;
+}
+
+static int64_t rows_in(const struct out *o, int64_t s)
+{
+	const struct drift_record *r = record_of(o, "x", T0 + s * 1000);
+	return r ? r->rows : 0;
+}
+
+/* Partition 0 goes on, 1 falls silent in the first window, 2 never has a record. */
+START_TEST(silent_partitions)
+{
+	struct world w;
+	struct out o;
+	world_open(&w, "    columns: [x]\n    tests: {rows: 2}\n", 3, 1, false);
+	for (int s = 0; s < 40; s += 5)
+		x_at(&w, 0, s);
+	x_at(&w, 1, 3);
+	settle(&w);
+	out_read(&w, &o);
+	ck_assert_uint_eq(o.n, 0); /* its records may come */
+	arena_release(&o.arena);
+
+	w.clock.now_ms += 16000; /* since its record at 3 s: for `idle` it is 19 s, window 0 is over */
+	settle(&w);
+	w.clock.now_ms += 8000; /* as long as `idle` says, after the last look */
+	settle(&w);
+	out_read(&w, &o);
+	ck_assert_int_eq(rows_in(&o, 0), 3);
+	ck_assert_int_eq(rows_in(&o, 10), 2); /* nobody waits for 1 any more */
+	arena_release(&o.arena);
+
+	w.clock.now_ms += 100000; /* 0 is silent too: its windows end by the clock */
+	settle(&w);
+	w.clock.now_ms += 8000;
+	settle(&w);
+	out_read(&w, &o);
+	ck_assert_int_eq(rows_in(&o, 30), 2);
+	uint32_t told = o.told;
+	arena_release(&o.arena);
+	int64_t end = parts_end(&w);
+	for (int i = 0; i < 20; i++) {
+		w.clock.now_ms += 30000;
+		settle(&w);
+	}
+	ck_assert_int_eq(parts_end(&w), end); /* an idle engine appends nothing */
+
+	x_at(&w, 1, 34); /* not late in its partition: the window that was over is restated */
+	settle(&w);
+	w.clock.now_ms += 100000;
+	settle(&w);
+	w.clock.now_ms += 8000;
+	settle(&w);
+	out_read(&w, &o);
+	ck_assert_int_eq(rows_in(&o, 0), 3);
+	ck_assert_uint_ge(o.told, told);
+	arena_release(&o.arena);
+	world_close(&w);
+}
+END_TEST
+
 /* -- labels -- */
 
 static void prediction(struct world *w, int64_t s, const char *id, double score)
@@ -602,7 +680,7 @@ START_TEST(labels_never)
 	world_open(&w, labelled, 1, 1, false);
 	for (int i = 0; i < 9; i++) {
 		char id[8];
-		sprintf(id, "p%d", i);
+		snprintf(id, sizeof id, "p%d", i);
 		prediction(&w, i, id, 0.5);
 	}
 	for (int s = 15; s < 100; s += 10)
@@ -797,6 +875,7 @@ int main(void)
 	tcase_add_loop_test(tc, alert_sequence, 0, sizeof sequences / sizeof *sequences);
 	tcase_add_test(tc, watched_and_posted);
 	tcase_add_test(tc, odd_windows);
+	tcase_add_test(tc, silent_partitions);
 	tcase_add_test(tc, late_labels);
 	tcase_add_test(tc, labels_never);
 	tcase_add_loop_test(tc, disturbed_memory, 0, 4);
