@@ -166,7 +166,13 @@ static enum status stalled(
 	        x->topic, partition, at, x->ends[partition], EXPORT_STALL_MS / 1000);
 }
 
-/* Records before the partition's end, into records; *n is 0 at the end. */
+static bool stops(const struct export *x)
+{
+	return x->conf->stop && x->conf->stop(x->conf->arg);
+}
+
+/* Records before the partition's end, into records; *n is 0 at the end, and when it is to stop.
+ */
 static enum status next_records(struct worker *w, struct log_reader *r,
         struct log_record *records, uint32_t *n, struct error *e)
 {
@@ -176,7 +182,7 @@ static enum status next_records(struct worker *w, struct log_reader *r,
 	for (;;) {
 		int64_t before = log->reader_position(r);
 		*n = 0;
-		if (before >= end)
+		if (before >= end || stops(x))
 			return ST_OK;
 		e->class = ERR_NONE;
 		enum status st = log->reader_poll(r, POLL_MS, records, BATCH_ROWS_MAX, n, e);
@@ -201,11 +207,6 @@ static void progress(struct export *x, int64_t done)
 	if (x->conf->progress)
 		x->conf->progress(x->conf->arg, x->counts);
 	unlock(x);
-}
-
-static bool stops(const struct export *x)
-{
-	return x->conf->stop && x->conf->stop(x->conf->arg);
 }
 
 static enum status partition_read(
