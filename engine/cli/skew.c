@@ -262,8 +262,8 @@ const struct command command_skew = {
                  "that were known at its time count, and a threshold of a few rows in a "
                  "thousand covers what is left.",
         .exits = "0  No feature differs in more than the threshold.\n1  One does.",
-        .examples = "weir skew --predictions predictions.parquet --data features/ "
-                    "--served mean_delay=plane_delays:mean_delay_24h --by carrier --known-at",
+        .examples = "weir skew --predictions p.parquet --data features/ --served "
+                    "delay=planes:delay_24h",
         .options = own,
         .uses = uses,
         .run = run,
