@@ -43,6 +43,7 @@ def finish(w):
     for n in w.nodes.values():
         if n.process.poll() is None:
             assert n.stop() == DONE, n.log()[-2000:]
+    w.check_state()
     return w
 
 
@@ -316,6 +317,60 @@ def fault_two_nodes_one_folder(box, seed):
     assert other.process.wait(20) == USAGE, other.log()[-1000:]
     w.nodes["a"] = a
     return finish(w)
+
+
+def files(w, *ends):
+    """Of node a's store, largest first."""
+    folder = os.path.join(w.state("a"), "db")
+    found = [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(ends)]
+    return sorted((f for f in found if os.path.getsize(f)), key=os.path.getsize, reverse=True)
+
+
+def damaged(box, seed, label, kill, damage):
+    """The store is a copy: what is wrong with it is dropped, and restored from the changelog."""
+    w = started(box, seed, label)
+    assert w.nodes["a"].stop() == DONE
+    a = w.node("a")  # RocksDB makes files of its log when it opens
+    w.await_work()
+    w.stream.pause()
+    w.check()
+    if kill:
+        a.kill()
+    else:
+        assert a.stop() == DONE
+    damage(w)
+    w.wipes_called_for = 100
+    w.node("a")
+    w.stream.go()
+    w.await_work()
+    return finish(w)
+
+
+def fault_state_files_truncated(box, seed):
+    def damage(w):
+        found = files(w, ".sst")
+        assert found
+        os.truncate(found[0], os.path.getsize(found[0]) // 2)
+    return damaged(box, seed, "truncated", False, damage)
+
+
+def fault_state_log_truncated(box, seed):
+    """What a power loss does: RocksDB comes back to an older prefix, and the changelog has the rest."""
+    def damage(w):
+        for f in files(w, ".log"):
+            os.truncate(f, os.path.getsize(f) // 2)
+    return damaged(box, seed, "log-truncated", True, damage)
+
+
+def fault_state_files_corrupted(box, seed):
+    def damage(w):
+        found = files(w, ".sst")
+        assert found
+        for f in found:
+            with open(f, "r+b") as b:
+                b.seek(os.path.getsize(f) // 3)
+                b.write(bytes(w.rng.randrange(256) for _ in range(100)))
+    return damaged(box, seed, "corrupted", False, damage)
 
 
 def fault_state_disk_is_full(box, seed):

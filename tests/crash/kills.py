@@ -90,12 +90,20 @@ class Kills:
         self.check()
         for n in w.nodes.values():
             assert n.stop() == 0, "a clean stop"
+        w.check_state()
         return self
 
     def check(self):
         w = self.w
         w.stream.pause()
         w.check()
+        if w.checks % 2 == 0:  # with stores as a kill left them
+            w.end_nodes()
+            self.done += len(self.names)
+            self.at["at random"] += len(self.names)
+            w.check_state()
+            for name in self.names:
+                w.node(name)
         self.say(f"{w.label}: {self.done} kills, {w.figures()}")
         w.stream.go()
 

@@ -89,6 +89,7 @@ class Oracle:
         self.decoder = None
         self.users, self.shops, self.stream_time = {}, {}, {}
         self.last = {"by_user": {}, "by_shop": {}}  # the last row seen of each entity
+        self.sent = {}                              # its bytes
         self.ids, self.rows, self.expiries = 0, 0, 0
         self.chain = {}                             # per entity and view, over the bytes of its rows
 
@@ -148,6 +149,7 @@ class Oracle:
             for m in self.offline[view].more():
                 entity, row = take(m)
                 self.last[view][entity] = row
+                self.sent[view, entity] = m.value()
                 self.link(view, entity, m)
                 self.rows += 1
 

@@ -2,6 +2,7 @@
 """One run's world: servers of its own, the stream, the job, its nodes, and the check of everything."""
 import os
 import random
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -10,7 +11,7 @@ import redis
 from confluent_kafka import KafkaException
 
 from kafka_topics import Kafka
-from nodes import Node, exits
+from nodes import Node, clean_env, exits
 from oracle import Oracle, Wrong
 from servers import Sandbox
 from stream import JOB, PARTITIONS, SCHEMA, SHARDS, Stream
@@ -22,6 +23,7 @@ SESSION_MS = 3000
 PROPERTIES = f"session.timeout.ms={SESSION_MS}\nheartbeat.interval.ms=500\nsocket.timeout.ms=5000\n"
 OPTIONS = ("--commit-interval", "50ms", "--memory", "64M", "--log-level", os.environ.get("WEIR_CRASH_LOG", "info"))
 DRAIN_SECONDS = 90
+FOLD = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_fold")
 
 
 def write(path, text):
@@ -54,7 +56,7 @@ class World:
         self.job = write(os.path.join(self.folder, "job.yaml"), JOB.format(topic=self.topic, shards=SHARDS))
         until(lambda: len(self.kafka.partitions(self.topic)) == PARTITIONS, 20)
         exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
-        self.nodes, self.wipes_called_for, self.checks = {}, 0, 0
+        self.nodes, self.wipes_called_for, self.checks, self.states = {}, 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
         self.oracle = None
         self.watch = Watch(self.store, self.prefix, self.rng)
@@ -145,10 +147,45 @@ class World:
             if sum(self.kafka.ends(topic).values()):
                 raise Wrong(f"{topic} has records")
 
+    # -- the state --
+
+    def fold(self, *store):
+        """The rows of the job's state (fold.c), {(view, entity): the rest of the line}."""
+        r = subprocess.run([FOLD, self.box.brokers, self.prefix, self.job, *store], env=clean_env(),
+                           capture_output=True, text=True, timeout=120)
+        assert r.returncode == 0, (r.returncode, r.stderr[-2000:])
+        lines = (line.split("\t") for line in r.stdout.splitlines())
+        return {(view, entity): rest for view, entity, *rest in lines}
+
+    def check_state(self):
+        """After a check, without nodes: the changelog's fold is the oracle's, and each node's store, with what the
+        changelog has after it, is the same to the bit."""
+        want = self.fold()
+        for view, rows in self.oracle.last.items():
+            for entity, row in rows.items():
+                got = want.get((view, entity))
+                if not got:
+                    raise Wrong(f"the changelog has no {view} {entity}")
+                time_, known_at, features, _ = got
+                sent = self.oracle.sent[view, entity]
+                if (int(time_), int(known_at)) != (row["event_time"], row["known_at"]) or not sent.hex().endswith(features):
+                    raise Wrong(f"the changelog's {view} {entity}: {got}, the row is {row}")
+        if len(want) != sum(map(len, self.oracle.last.values())):
+            raise Wrong("the changelog has entities without a row")
+        for name in self.nodes:
+            copy = os.path.join(self.folder, "copy")
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(os.path.join(self.state(name), "db"), copy)
+            got = self.fold(copy)
+            wrong = [k for k in want.keys() | got.keys() if want.get(k) != got.get(k)]
+            if wrong:
+                raise Wrong(f"{name}'s store: {len(wrong)} rows differ, {wrong[0]}: {got.get(wrong[0])}, not {want.get(wrong[0])}")
+        self.states += 1
+
     def figures(self):
         o = self.oracle
         return {"events": o.ids if o else 0, "rows": o.rows if o else 0, "expiry rows": o.expiries if o else 0,
-                "checks": self.checks, "looks at Redis": self.watch.looks}
+                "checks": self.checks, "checks of the state": self.states, "looks at Redis": self.watch.looks}
 
     def close(self, keep=False):
         World._living.remove(self)
