@@ -49,8 +49,10 @@ struct rocks_task {
 	struct buf key, end;
 };
 
-/* Takes err over. */
-enum status rocks_error(struct error *e, const char *what, char *err);
+/* Takes err over. A database that is damaged is remembered as such, and replaced when it is
+ * opened again. */
+enum status rocks_error(
+        const struct rocks *r, struct error *e, const char *what, char *err);
 
 /* After rows were written: may change how eagerly files are merged. The error as the library's.
  */

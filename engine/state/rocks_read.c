@@ -16,7 +16,7 @@ enum status rocks_meta(
 	char *v = rocksdb_get(
 	        t->rocks->db, t->rocks->read, (char *)t->key.p, t->key.len, &len, &err);
 	if (err)
-		return rocks_error(e, "reading a task's position", err);
+		return rocks_error(t->rocks, e, "reading a task's position", err);
 	*out = v ? arena_slice(a, (struct slice){(uint8_t *)v, (uint32_t)len})
 	         : (struct slice){NULL, 0};
 	rocksdb_free(v);
@@ -60,15 +60,15 @@ enum status rocks_get(struct store_task *st, const struct store_key *keys, uint3
 		else if (errs[i])
 			failed = errs[i];
 	}
-	return failed ? rocks_error(e, "reading rows", failed) : ST_OK;
+	return failed ? rocks_error(t->rocks, e, "reading rows", failed) : ST_OK;
 }
 
-static enum status iterator_end(rocksdb_iterator_t *it, struct error *e)
+static enum status iterator_end(const struct rocks *r, rocksdb_iterator_t *it, struct error *e)
 {
 	char *err = NULL;
 	rocksdb_iter_get_error(it, &err);
 	rocksdb_iter_destroy(it);
-	return err ? rocks_error(e, "scanning", err) : ST_OK;
+	return err ? rocks_error(r, e, "scanning", err) : ST_OK;
 }
 
 static bool has_prefix(struct slice s, struct slice prefix)
@@ -111,7 +111,7 @@ enum status rocks_timers(struct store_task *st, struct slice space, int64_t afte
 			break;
 		out[(*n)++] = (struct store_timer){due, arena_slice(a, entity)};
 	}
-	return iterator_end(it, e);
+	return iterator_end(t->rocks, it, e);
 }
 
 enum status rocks_scan(struct store_task *st, struct slice space, struct slice after,
@@ -137,5 +137,5 @@ enum status rocks_scan(struct store_task *st, struct slice space, struct slice a
 		values[(*n)++] =
 		        arena_slice(a, (struct slice){(const uint8_t *)v, (uint32_t)vlen});
 	}
-	return iterator_end(it, e);
+	return iterator_end(t->rocks, it, e);
 }

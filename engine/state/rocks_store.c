@@ -4,8 +4,10 @@
 // (rocks_keys.c). Here: opening, options, sizes. Writing is rocks_write.c, reading
 // rocks_read.c.
 //
-// A database of another layout is not converted: the changelog has everything, so it is removed
-// and restored. Why the options are as they are: docs/decisions/state-store.md.
+// A database of another layout is not converted, and a damaged one not mended: the changelog
+// has everything, so it is removed and restored. Damage that is met while running is noted
+// beside the files, as a merge of them would meet it too: the tasks stop, and the next start
+// begins anew. Why the options are as they are: docs/decisions/state-store.md.
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -45,9 +47,39 @@ static const struct {
 #define MODE_READ_FROM 4    /* one key in so many rows */
 #define MODE_UNREAD_FROM 16 /* less than one key in so many rows */
 
-enum status rocks_error(struct error *e, const char *what, char *err)
+#define DAMAGED "damaged" /* a file in the database's folder: it must not be used again */
+
+static bool is_damage(const char *err)
 {
-	error_set(e, ERR_RETRIABLE, 0, "state store: %s: %s", what, err);
+	return strncmp(err, "Corruption", strlen("Corruption")) == 0;
+}
+
+static void damaged_path(const struct rocks *r, char out[ROCKS_DIR_MAX + 20])
+{
+	snprintf(out, ROCKS_DIR_MAX + 20, "%s/%s", r->dir, DAMAGED);
+}
+
+static void damage_note(const struct rocks *r)
+{
+	char path[ROCKS_DIR_MAX + 20];
+	damaged_path(r, path);
+	FILE *f = fopen(path, "w");
+	if (f)
+		fclose(f);
+}
+
+enum status rocks_error(const struct rocks *r, struct error *e, const char *what, char *err)
+{
+	if (is_damage(err)) {
+		damage_note(r);
+		error_set(e, ERR_FATAL, 0,
+		        "the state in %s is damaged: %s: %s; start the node again: it drops "
+		        "this "
+		        "copy and restores it from the changelogs, nothing is lost",
+		        r->dir, what, err);
+	} else {
+		error_set(e, ERR_RETRIABLE, 0, "state store: %s: %s", what, err);
+	}
 	rocksdb_free(err);
 	return ST_ERR;
 }
@@ -281,14 +313,14 @@ static bool layout_is_ours(struct rocks *r, char **err)
 	return ours;
 }
 
-static char *rocks_start_over(struct rocks *r)
+static char *rocks_start_over(struct rocks *r, const char *why)
 {
-	char *err = NULL;
-	LOG_WARN("state",
-	        "%s is of another layout: removing it, the state comes back from the "
-	        "changelogs",
-	        r->dir);
+	char *err = NULL, path[ROCKS_DIR_MAX + 20];
+	LOG_WARN("state", "%s %s: removing it, the state comes back from the changelogs",
+	        r->dir, why);
 	rocks_shut(r);
+	damaged_path(r, path);
+	unlink(path);
 	rocksdb_destroy_db(r->options, r->dir, &err);
 	if (!err)
 		err = rocks_start(r);
@@ -309,9 +341,17 @@ enum status rocks_store_open(
 	snprintf(r->dir, sizeof r->dir, "%s", dir);
 	leftovers_remove(dir);
 	rocks_configure(r, memory_bytes);
-	char *err = rocks_start(r);
-	if (!err && !layout_is_ours(r, &err) && !err)
-		err = rocks_start_over(r);
+	char path[ROCKS_DIR_MAX + 20], *err = NULL;
+	damaged_path(r, path);
+	bool damaged = access(path, F_OK) == 0;
+	if (!damaged)
+		err = rocks_start(r);
+	if (!damaged && !err && !layout_is_ours(r, &err) && !err)
+		err = rocks_start_over(r, "is of another layout");
+	if (damaged || (err && is_damage(err))) {
+		rocksdb_free(err);
+		err = rocks_start_over(r, "is damaged");
+	}
 	if (!err) {
 		*out = &r->store;
 		return ST_OK;

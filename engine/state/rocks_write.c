@@ -185,7 +185,7 @@ static enum status batch_write(struct rocks_task *t, const struct store_write *w
 	sink_all(&s, t, writes, n, meta);
 	rocksdb_write(t->rocks->db, t->rocks->write, s.batch, &s.err);
 	rocksdb_writebatch_destroy(s.batch);
-	return s.err ? rocks_error(e, "writing rows", s.err) : ST_OK;
+	return s.err ? rocks_error(t->rocks, e, "writing rows", s.err) : ST_OK;
 }
 
 static char *file_make(const struct rocks_task *t, const char *path,
@@ -229,7 +229,7 @@ static enum status file_write(struct rocks_task *t, const struct store_write *wr
 	if (!err)
 		rocksdb_ingest_external_file(r->db, &list, 1, r->ingest, &err);
 	unlink(path); /* gone already, if all went well */
-	return err ? rocks_error(e, "writing a file of rows", err) : ST_OK;
+	return err ? rocks_error(t->rocks, e, "writing a file of rows", err) : ST_OK;
 }
 
 enum status rocks_write(struct store_task *st, const struct store_write *writes, uint32_t n,
@@ -256,5 +256,5 @@ enum status rocks_wipe(struct store_task *st, struct error *e)
 	if (!err)
 		rocksdb_delete_file_in_range(
 		        t->rocks->db, from, t->key.len, to, t->end.len, &err);
-	return err ? rocks_error(e, "wiping a task's state", err) : ST_OK;
+	return err ? rocks_error(t->rocks, e, "wiping a task's state", err) : ST_OK;
 }

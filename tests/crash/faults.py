@@ -339,10 +339,15 @@ def damaged(box, seed, label, kill, damage):
     else:
         assert a.stop() == DONE
     damage(w)
-    w.wipes_called_for = 100
-    w.node("a")
+    a = w.node("a")
     w.stream.go()
+    if damage.met == "running":  # somebody has to start it again
+        until(lambda: "is damaged: " in a.log(), 90, w.say_nodes)
+        a.kill()
+        a = w.node("a")
     w.await_work()
+    if damage.met:
+        assert "is damaged: removing it" in a.log(), a.log()[-3000:]
     return finish(w)
 
 
@@ -351,6 +356,7 @@ def fault_state_files_truncated(box, seed):
         found = files(w, ".sst")
         assert found
         os.truncate(found[0], os.path.getsize(found[0]) // 2)
+    damage.met = "at start"
     return damaged(box, seed, "truncated", False, damage)
 
 
@@ -359,6 +365,7 @@ def fault_state_log_truncated(box, seed):
     def damage(w):
         for f in files(w, ".log"):
             os.truncate(f, os.path.getsize(f) // 2)
+    damage.met = None
     return damaged(box, seed, "log-truncated", True, damage)
 
 
@@ -370,6 +377,7 @@ def fault_state_files_corrupted(box, seed):
             with open(f, "r+b") as b:
                 b.seek(os.path.getsize(f) // 3)
                 b.write(bytes(w.rng.randrange(256) for _ in range(100)))
+    damage.met = "running"
     return damaged(box, seed, "corrupted", False, damage)
 
 

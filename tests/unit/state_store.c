@@ -12,8 +12,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -625,6 +627,83 @@ START_TEST(another_layout_starts_over)
 }
 END_TEST
 
+/* Halves every file of rows; how many there were. */
+static int files_halve(const char *dir)
+{
+	int n = 0;
+	DIR *d = opendir(dir);
+	for (struct dirent *f; (f = readdir(d));) {
+		char path[400];
+		struct stat st;
+		size_t len = strlen(f->d_name);
+		if (len < 4 || strcmp(f->d_name + len - 4, ".sst") != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", dir, f->d_name);
+		ck_assert(!stat(path, &st) && st.st_size > 1000);
+		ck_assert(!truncate(path, st.st_size / 2));
+		n++;
+	}
+	closedir(d);
+	return n;
+}
+
+static enum status rows_get(struct store_task *t, uint32_t n, struct slice *values,
+        struct arena *a, struct error *e)
+{
+	static char text[LARGE][8];
+	struct store_key *keys = arena_alloc(a, n * sizeof *keys);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(text[i], sizeof text[i], "%06u", i);
+		keys[i] = (struct store_key){slice_of(space_names[0]), slice_of(text[i])};
+	}
+	return t->ops->get(t, keys, n, values, a, e);
+}
+
+START_TEST(a_damaged_one_starts_over)
+{
+	static char text[LARGE][8];
+	static uint64_t noise[LARGE][20]; /* so that the files are large */
+	uint64_t seed = 5;
+	struct world w;
+	struct store_write *writes = xcalloc(LARGE, sizeof *writes);
+	struct slice *values = xcalloc(LARGE, sizeof *values), meta;
+	struct arena a = {0};
+	struct error e;
+	world_init(&w);
+	world_open(&w);
+	for (uint32_t i = 0; i < LARGE; i++) {
+		snprintf(text[i], sizeof text[i], "%06u", i);
+		for (int k = 0; k < 20; k++)
+			noise[i][k] = rnd(&seed);
+		writes[i] = (struct store_write){{slice_of(space_names[0]), slice_of(text[i])},
+		        {(const uint8_t *)noise[i], sizeof noise[i]}, STORE_NO_DUE,
+		        STORE_NO_DUE};
+	}
+	ck_assert(!w.tasks[0]->ops->write(w.tasks[0], writes, LARGE, slice_of("at 7"), &e));
+	world_close(&w);
+	world_open(&w); /* what was in the log is in a file now */
+	world_close(&w);
+	ck_assert_int_ge(files_halve(w.dir), 1);
+	world_open(&w);
+	for (int again = 0; again < 2; again++) {
+		ck_assert(!rows_get(w.tasks[0], LARGE, values, &a, &e));
+		for (uint32_t i = 0; i < LARGE; i++)
+			ck_assert((values[i].p != NULL) == (again == 1));
+		ck_assert(!w.tasks[0]->ops->meta(w.tasks[0], &meta, &a, &e));
+		ck_assert((meta.len > 0) == (again == 1));
+		ck_assert(!w.tasks[0]->ops->write(
+		        w.tasks[0], writes, LARGE, slice_of("at 9"), &e));
+		world_close(&w);
+		world_open(&w); /* and stays */
+	}
+	world_close(&w);
+	world_release(&w);
+	arena_release(&a);
+	free(writes);
+	free(values);
+}
+END_TEST
+
 START_TEST(leftovers_go)
 {
 	struct world w;
@@ -656,6 +735,7 @@ int main(void)
 	tcase_add_loop_test(
 	        tc, another_layout_starts_over, 0, sizeof layouts / sizeof *layouts);
 	tcase_add_test(tc, leftovers_go);
+	tcase_add_test(tc, a_damaged_one_starts_over);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
