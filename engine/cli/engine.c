@@ -2,6 +2,7 @@
 //
 // weir engine and weir run: a node with its HTTP server, until a signal. The first SIGINT or
 // SIGTERM ends the epoch and flushes; a second one ends the program at once.
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +21,51 @@ static void on_signal(int number)
 {
 	atomic_store(&stop, true);
 	signal(number, SIG_DFL);
+}
+
+/* -- the end within bounds -- */
+
+#define STOP_MS_MAX 9000
+#define AFTER_DISK_MS 2000 /* there may be more to write */
+#define WATCH_MS 50
+
+/* A broker that is frozen answers nothing, and librdkafka's calls wait for it. Leaving without it
+ * is as safe as a kill: what was not committed is read again. State that is being written to disk
+ * is waited for, since it saves the next start a restore. */
+struct watch {
+	pthread_t thread;
+	bool started;
+	atomic_bool over;
+	atomic_int at_disk;
+};
+
+static void *watch_main(void *arg)
+{
+	struct watch *w = arg;
+	for (int ms = 0; ms < STOP_MS_MAX; ms += WATCH_MS) {
+		if (atomic_load(&w->over))
+			return NULL;
+		if (!atomic_load(&stop))
+			ms = 0;
+		else if (atomic_load(&w->at_disk) && ms > STOP_MS_MAX - AFTER_DISK_MS)
+			ms = STOP_MS_MAX - AFTER_DISK_MS;
+		usleep(WATCH_MS * 1000);
+	}
+	LOG_WARN("node", "Kafka does not answer: leaving without it; what was not committed is "
+			 "read again at the next start");
+	_exit(ANSWER_DONE);
+}
+
+static void watch_start(struct watch *w)
+{
+	w->started = pthread_create(&w->thread, NULL, watch_main, w) == 0;
+}
+
+static void watch_end(struct watch *w)
+{
+	atomic_store(&w->over, true);
+	if (w->started)
+		pthread_join(w->thread, NULL);
 }
 
 static const struct format *avro(const struct cli *c)
@@ -102,10 +148,12 @@ static enum answer node_of(struct cli *c, struct job *job)
 	struct node_conf conf;
 	struct node_http nh = {0};
 	struct node *node;
+	struct watch watch = {0};
 	if (outside_open(c, &conf, &e)) {
 		job_free(job);
 		return cli_fail(c, &e);
 	}
+	conf.at_disk = &watch.at_disk;
 	conf.only = job;
 	conf.only_source = job ? job->path : NULL;
 	if (job) {
@@ -117,8 +165,10 @@ static enum answer node_of(struct cli *c, struct job *job)
 		job_free(job);
 		return cli_fail(c, &e);
 	}
+	watch_start(&watch);
 	enum status st = serve(c, node, &nh, &e);
 	node_close(node);
+	watch_end(&watch);
 	return st ? cli_fail(c, &e) : ANSWER_DONE;
 }
 

@@ -325,8 +325,7 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.memory_bytes = (c->memory_bytes - (c->standbys ? budget_standby(c->memory_bytes) : 0)) /
 				r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = r->standbys,
-		.wall_idle = true,
-		.stop = &r->stop};
+		.wall_idle = true, .stop = &r->stop, .at_disk = c->at_disk};
 }
 
 static enum job_state state_of(const struct worker *w, const char **error)
@@ -463,11 +462,17 @@ struct job_run *job_run_start(const struct job_run_conf *conf)
 	return r;
 }
 
+void job_run_stop_ask(struct job_run *r)
+{
+	if (r)
+		atomic_store(&r->stop, true);
+}
+
 void job_run_stop(struct job_run *r)
 {
 	if (!r)
 		return;
-	atomic_store(&r->stop, true);
+	job_run_stop_ask(r);
 	if (r->seats[0].started) /* it starts the others: first */
 		pthread_join(r->seats[0].thread, NULL);
 	for (uint32_t i = 1; i < r->nseats; i++)

@@ -30,12 +30,15 @@ struct job_run_conf {
 	int64_t commit_ms; /* when the job does not say */
 	uint64_t memory_bytes; /* of the job on this node */
 	uint32_t standbys;     /* copies that others keep of each task's state */
+	atomic_int *at_disk;   /* as in node.h */
 	uint64_t changelog_bytes_min; /* a changelog partition is not rewritten below */
 };
 
 struct job_run;
 
 struct job_run *job_run_start(const struct job_run_conf *conf);
+/* Asks the job to end, and goes on; job_run_stop follows. */
+void job_run_stop_ask(struct job_run *r);
 /* Ends the epochs, leaves the group, waits. */
 void job_run_stop(struct job_run *r);
 

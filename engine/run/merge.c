@@ -100,6 +100,7 @@ void merge_clear(struct merge_queue *q)
 	q->bytes = 0;
 	q->next_offset = -1;
 	q->waited_since_ns = 0;
+	q->passed_over = q->told = false;
 }
 
 void merge_remove(struct merge_queue *q)
@@ -169,6 +170,7 @@ void merge_put(struct merge_queue *q, const struct log_record *r, uint32_t n)
 		return;
 	q->next_offset = r[n - 1].offset + 1;
 	q->waited_since_ns = 0;
+	q->passed_over = q->told = false;
 }
 
 static uint64_t share(const struct merge_queue *q)
@@ -234,7 +236,8 @@ static bool waits(struct merge *m, struct merge_queue *q, int64_t now_ns)
 	if (!q->waited_since_ns)
 		q->waited_since_ns = now_ns;
 	int64_t until = q->waited_since_ns + m->patience_ns;
-	if (now_ns >= until)
+	q->passed_over = now_ns >= until;
+	if (q->passed_over)
 		return false;
 	if (!m->wait_until_ns || until < m->wait_until_ns)
 		m->wait_until_ns = until;

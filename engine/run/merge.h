@@ -33,6 +33,8 @@ struct merge_queue {
 	uint64_t bytes;          /* of them, their descriptions included */
 	int64_t next_offset;     /* after the last record put; -1: none since it was cleared */
 	int64_t waited_since_ns; /* without a record, held against the others; 0: not */
+	bool passed_over;        /* it was silent for too long; until its next record */
+	bool told;               /* the caller's note: somebody was told so */
 	bool paused;             /* by reason of its bytes: the caller's note */
 	uint32_t picked;         /* of the round, not yet handed out */
 	struct merge_block *at;  /* of the round being picked */

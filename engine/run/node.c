@@ -124,7 +124,7 @@ static void job_run_new(struct node *n, struct node_job *j, struct job *job)
 		.online = c->online, .operators = c->operators, .avro = c->avro,
 		.schemas = c->schemas, .registrar = c->registrar, .store = n->store, .clock = c->clock,
 		.node = n->dir.node, .http = n->http, .static_member = c->static_member,
-		.commit_ms = c->commit_ms, .memory_bytes = memory,
+		.commit_ms = c->commit_ms, .memory_bytes = memory, .at_disk = c->at_disk,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = c->standbys};
 	LOG_INFO(j->name, "starting, as of %s", j->source);
 	j->run = job_run_start(&rc);
@@ -329,6 +329,8 @@ void node_close(struct node *n)
 {
 	if (!n)
 		return;
+	for (uint32_t i = 0; i < n->njobs; i++)
+		job_run_stop_ask(n->jobs[i].run); /* side by side */
 	drift_watch_close(n->drift);
 	while (n->njobs)
 		job_forget(n, &n->jobs[n->njobs - 1]);
@@ -343,6 +345,8 @@ void node_close(struct node *n)
 	observe_free(n->observe);
 	metrics_free(n->metrics);
 	recent_free(n->recent);
+	if (n->conf.at_disk)
+		atomic_fetch_add(n->conf.at_disk, 1);
 	n->store->ops->close(n->store);
 	state_dir_close(&n->dir);
 	free(n->jobs);

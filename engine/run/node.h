@@ -38,6 +38,7 @@ struct node_conf {
 	struct job *only;       /* run this job and no deployed one; taken over */
 	const char *only_source;
 	const atomic_bool *stop;
+	atomic_int *at_disk;    /* counts who is writing state at the end, and must be waited for */
 };
 
 struct node;

@@ -232,12 +232,28 @@ static bool round_run(struct worker *w, struct merge *m)
 	return ok;
 }
 
+/* An order that depends on it is not that of another replay. */
+static void silent_tell(const struct merge *m)
+{
+	for (uint32_t i = 0; i < m->nqueues; i++) {
+		struct merge_queue *q = m->queues[i];
+		const struct task *t = q->owner;
+		if (!q->passed_over || q->told)
+			continue;
+		q->told = true;
+		LOG_INFO("worker", "%s[%d] is silent at offset %lld: records of other partitions "
+				   "go before its own", t->stage->topic, (int)t->partition,
+			(long long)t->next_offset);
+	}
+}
+
 static bool rounds_run(struct worker *w, struct merge *m)
 {
 	struct clock *c = w->conf.clock;
 	for (int i = 0; i < ROUNDS_MAX; i++) {
 		if (!merge_pick(m, clock_mono_ns(c), clock_wall_ms(c)))
 			return pressure(w, m);
+		silent_tell(m);
 		if (!round_run(w, m))
 			return false;
 	}

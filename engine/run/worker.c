@@ -93,17 +93,27 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 	}
 }
 
+static void task_flush(struct worker *w, struct task *t)
+{
+	struct error e;
+	if (w->conf.at_disk)
+		atomic_fetch_add(w->conf.at_disk, 1);
+	if (table_flush(t->table, &e))
+		LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s", t->name,
+			e.msg);
+	if (w->conf.at_disk)
+		atomic_fetch_sub(w->conf.at_disk, 1);
+}
+
 /* lost: another worker, of this process too, may be using the store already. */
 static void task_remove(struct worker *w, uint32_t topic, int32_t partition, bool lost)
 {
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		struct task *t = w->tasks[i];
-		struct error e;
 		if (t->topic != topic || t->partition != partition)
 			continue;
-		if (!lost && t->table && t->phase == PHASE_RUNNING && table_flush(t->table, &e))
-			LOG_WARN("worker", "%s: the last flush failed, the changelog has it: %s",
-				t->name, e.msg);
+		if (!lost && t->table && t->phase == PHASE_RUNNING)
+			task_flush(w, t);
 		gone_counts_add(&w->gone, t, w->conf.plan->job->nviews);
 		const struct stage *stage = t->stage;
 		task_free(t);

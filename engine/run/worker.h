@@ -39,6 +39,7 @@ struct worker_conf {
 	struct standbys *standbys;           /* copies of what others run; NULL: none */
 	bool wall_idle;                      /* `idle` moves time (never in a replay) */
 	const atomic_bool *stop;
+	atomic_int *at_disk;                 /* counts flushes of what is given up; may be NULL */
 };
 
 /* Where a worker's time goes, and what it met. */
