@@ -22,6 +22,7 @@
 #include "run/moved.h"
 #include "run/worker.h"
 
+#define STARVING_NS INT64_C(200000000)
 #define ROUNDS_MAX 4 /* of a stage and step: then poll again */
 
 static bool more_to_come(void *owner)
@@ -151,20 +152,44 @@ static bool queue_resume(struct worker *w, struct task *t)
 	return true;
 }
 
-static bool pressure(struct worker *w, struct merge *m)
+/* Somebody is waited for who has not been heard of for a while: of a full queue librdkafka
+ * gives the room that comes free to the same partitions again and again. */
+static bool starving(const struct worker *w, const struct merge *m)
 {
+	int64_t now = clock_mono_ns(w->conf.clock);
 	for (uint32_t i = 0; i < m->nqueues; i++) {
-		struct merge_queue *q = m->queues[i];
-		struct task *t = q->owner;
-		if (t->phase != PHASE_RUNNING || t->held_until_ns)
-			continue;
-		if (!q->paused && merge_full(q)) {
-			q->paused = true;
-			w->conf.log->pause(w->session, t->topic, t->partition);
-		} else if (q->paused && merge_low(q) && !queue_resume(w, t)) {
-			return false;
-		}
+		const struct merge_queue *q = m->queues[i];
+		if (!q->n && q->waited_since_ns && !q->passed_over &&
+		        now - q->waited_since_ns > STARVING_NS)
+			return true;
 	}
+	return false;
+}
+
+static bool queue_pressure(struct worker *w, struct merge_queue *q, bool starved)
+{
+	struct task *t = q->owner;
+	if (t->phase != PHASE_RUNNING || t->held_until_ns)
+		return true;
+	if (!q->paused && (merge_full(q) || (starved && q->n))) {
+		q->paused = true;
+		w->conf.log->pause(w->session, t->topic, t->partition);
+	} else if (q->paused && (!q->n || (!starved && merge_low(q)))) {
+		return queue_resume(w, t);
+	}
+	return true;
+}
+
+/* While somebody starves, those who have records fetch nothing. */
+static bool pressure(struct worker *w)
+{
+	bool starved = false;
+	for (uint32_t i = 0; i < w->conf.plan->nstages; i++)
+		starved |= w->merges[i] && starving(w, w->merges[i]);
+	for (uint32_t i = 0; i < w->conf.plan->nstages; i++)
+		for (uint32_t k = 0; w->merges[i] && k < w->merges[i]->nqueues; k++)
+			if (!queue_pressure(w, w->merges[i]->queues[k], starved))
+				return false;
 	return true;
 }
 
@@ -241,9 +266,10 @@ static void silent_tell(const struct merge *m)
 		if (!q->passed_over || q->told)
 			continue;
 		q->told = true;
-		LOG_INFO("worker", "%s[%d] is silent at offset %lld: records of other partitions "
-				   "go before its own", t->stage->topic, (int)t->partition,
-			(long long)t->next_offset);
+		LOG_INFO("worker",
+		        "%s[%d] is silent at offset %lld: records of other partitions "
+		        "go before its own",
+		        t->stage->topic, (int)t->partition, (long long)t->next_offset);
 	}
 }
 
@@ -252,13 +278,13 @@ static bool rounds_run(struct worker *w, struct merge *m)
 	struct clock *c = w->conf.clock;
 	for (int i = 0; i < ROUNDS_MAX; i++) {
 		if (!merge_pick(m, clock_mono_ns(c), clock_wall_ms(c)))
-			return pressure(w, m);
+			return true;
 		silent_tell(m);
 		if (!round_run(w, m))
 			return false;
 	}
 	w->rounds_left = true;
-	return pressure(w, m);
+	return true;
 }
 
 /* One partition alone needs no queue. */
@@ -297,5 +323,5 @@ bool round_process(struct worker *w, uint32_t n)
 	for (uint32_t i = 0; i < w->conf.plan->nstages; i++)
 		if (w->merges[i] && !rounds_run(w, w->merges[i]))
 			return false;
-	return true;
+	return pressure(w);
 }
