@@ -8,7 +8,8 @@ import points
 from world import SESSION_MS, World
 
 CHECK_EVERY = 15   # turns of one or two kills
-LIFE_SECONDS = 9     # longer than a flush interval
+LIFE_SECONDS = 9     # for a failpoint to be met
+FLUSH_SECONDS = 14   # longer than a flush interval
 MOVE_SECONDS = SESSION_MS / 1000 + 1.5
 
 
@@ -29,10 +30,12 @@ class Kills:
                 out += [name, None] if rng.random() < 0.3 else [name]
         return out[:self.kills]
 
-    def victim_dies(self, name, env):
+    def victim_dies(self, name, env, point="start.first"):
         """The node dies where it was told to, or is killed after all."""
         node = self.w.nodes[name]
-        seconds = LIFE_SECONDS if env else self.w.rng.random() * 3
+        seconds = self.w.rng.random() * 3
+        if env:
+            seconds = FLUSH_SECONDS if point.startswith("flush.") else LIFE_SECONDS
         try:
             node.process.wait(seconds)
             met = True
@@ -53,7 +56,7 @@ class Kills:
         w.node(name, **env)
         if point in points.MOVES:
             self.move(name)
-        met = self.victim_dies(name, env)
+        met = self.victim_dies(name, env, point)
         self.done += 1
         self.at[point if met and point else "at random"] += 1
         if env and not met:
@@ -88,6 +91,8 @@ class Kills:
             if i % CHECK_EVERY == 0:
                 self.check()
         self.check()
+        w.stream.pause()
+        w.check()
         for n in w.nodes.values():
             assert n.stop() == 0, "a clean stop"
         w.check_state()
