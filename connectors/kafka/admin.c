@@ -182,25 +182,27 @@ static enum status describe(
 	return st;
 }
 
-static bool says_compact(rd_kafka_event_t *answer)
+static void settings_read(rd_kafka_event_t *answer, struct log_topic_info *out)
 {
 	size_t n, entries;
 	const rd_kafka_ConfigResource_t **r = rd_kafka_DescribeConfigs_result_resources(
 	        rd_kafka_event_DescribeConfigs_result(answer), &n);
 	if (n == 0 || rd_kafka_ConfigResource_error(r[0]))
-		return false;
+		return;
 	const rd_kafka_ConfigEntry_t **entry = rd_kafka_ConfigResource_configs(r[0], &entries);
 	for (size_t i = 0; i < entries; i++) {
-		const char *value = rd_kafka_ConfigEntry_value(entry[i]);
-		if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), "cleanup.policy") == 0)
-			return value && strstr(value, "compact");
+		const char *name = rd_kafka_ConfigEntry_name(entry[i]),
+		           *value = rd_kafka_ConfigEntry_value(entry[i]);
+		if (value && strcmp(name, "cleanup.policy") == 0)
+			out->compacted = strstr(value, "compact") != NULL;
+		else if (value && strcmp(name, "max.message.bytes") == 0)
+			out->record_bytes_max = strtoull(value, NULL, 10);
 	}
-	return false;
 }
 
-/* Without permission to describe configurations a source counts as not compacted: the plain,
- * cautious way is taken for it either way. */
-static enum status compaction(
+/* Without permission to describe configurations a source counts as not compacted, and what a topic
+ * takes at once as not known: the plain, cautious way is taken either way. */
+static enum status settings(
         struct log_broker *b, const char *topic, struct log_topic_info *out, struct error *e)
 {
 	struct ask a;
@@ -212,7 +214,7 @@ static enum status compaction(
 	snprintf(what, sizeof what, "asking for the settings of topic %s", topic);
 	enum status st = ask_wait(&a, b, what, e);
 	if (st == ST_OK)
-		out->compacted = says_compact(a.answer);
+		settings_read(a.answer, out);
 	ask_release(&a);
 	rd_kafka_ConfigResource_destroy(r);
 	return st;
@@ -224,7 +226,7 @@ enum status admin_topic_info(
 	memset(out, 0, sizeof *out);
 	enum status st = describe(b, topic, out, e);
 	if (st == ST_OK && out->partitions > 0)
-		st = compaction(b, topic, out, e);
+		st = settings(b, topic, out, e);
 	return st;
 }
 

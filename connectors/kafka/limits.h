@@ -19,7 +19,8 @@ struct limits {
 /* A consumer's (batch is not set): fetching stops above kb or records, after one more answer.
  */
 void limits_fetch(struct limits *l, uint64_t bytes);
-/* A producer's; answer and part are not set. */
-void limits_produce(struct limits *l, uint64_t bytes);
+/* A producer's; answer and part are not set. topics_take: the bytes that all topics take in one
+ * batch; 0: not known. */
+void limits_produce(struct limits *l, uint64_t bytes, uint64_t topics_take);
 
 #endif

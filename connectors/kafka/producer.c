@@ -115,10 +115,10 @@ static void callbacks(struct client *c, rd_kafka_conf_t *conf)
 }
 
 static enum status open_handle(struct client *c, const char *transactional_id,
-        const char *client_id, uint64_t queue_bytes, struct error *e)
+        const char *client_id, uint64_t queue_bytes, uint64_t batch_bytes, struct error *e)
 {
 	struct limits l;
-	limits_produce(&l, queue_bytes);
+	limits_produce(&l, queue_bytes, batch_bytes);
 	/* One request per partition and epoch, when the flush asks for it: idempotence lets one
 	 * be on its way to a partition at a time, and while more is due behind it librdkafka's
 	 * thread does not wait but spins (most of its time, with 1 MB and 20 ms of linger). So
@@ -210,7 +210,7 @@ static enum status init_once(struct log_session *s, struct error *e)
 	if (!c->rk) {
 		uint64_t bytes = s->memory_bytes / 2;
 		if (open_handle(c, s->transactional_id, s->client_id ? s->client_id : "weir",
-		            bytes, e) != ST_OK)
+		            bytes, s->batch_bytes_max, e) != ST_OK)
 			return ST_ERR;
 		atomic_fetch_add(&s->producers, 1);
 		s->began_ns = 0;
@@ -417,7 +417,7 @@ enum status producer_fence(struct log_broker *b, const char *transactional_id, s
 {
 	struct client c;
 	client_init(&c, b, NULL, "fence of %s", transactional_id);
-	enum status st = open_handle(&c, transactional_id, b->client_id, 1 << 20, e);
+	enum status st = open_handle(&c, transactional_id, b->client_id, 1 << 20, 0, e);
 	if (st == ST_OK) {
 		rd_kafka_error_t *error = rd_kafka_init_transactions(c.rk, INIT_MS);
 		if (error)

@@ -86,6 +86,7 @@ enum status session_open(struct log_broker *b, const struct log_session_conf *co
 	s->client_id = copy(conf->client_id);
 	s->instance_id = copy(conf->instance_id);
 	s->memory_bytes = conf->memory_bytes;
+	s->batch_bytes_max = conf->batch_bytes_max;
 	s->events = conf->events;
 	client_init(&s->consumer, b, s, "%s", s->transactional_id);
 	client_init(&s->producer, b, s, "%s", s->transactional_id);

@@ -47,7 +47,7 @@ struct log_session {
 	struct log_broker *broker;
 	struct client consumer, producer;
 	char *group, *transactional_id, *client_id, *instance_id;
-	uint64_t memory_bytes;
+	uint64_t memory_bytes, batch_bytes_max;
 	struct log_events events;
 
 	struct topic **topics;

@@ -33,6 +33,7 @@ struct seat { /* a worker's thread */
 struct job_run {
 	struct job_run_conf conf;
 	char source[300], node[64], http[128];
+	uint64_t batch_bytes_max;  /* that all of the plan's topics take */
 	struct plan *plan;
 	struct standbys *standbys; /* once the plan is there; NULL: no copies */
 	uint32_t *schema_ids; /* in the registry; NULL: there is none */
@@ -82,6 +83,7 @@ static enum status partitions_ask(struct job_run *r, int32_t *out, struct error 
 }
 
 #define LIVE_LOOK_NS INT64_C(10000000000)
+#define TOPIC_BYTES_DEFAULT 1048588 /* max.message.bytes */
 #define TOPIC_KNOWN_MS_MAX 5000 /* until every broker knows a topic that was just made */
 
 static enum status topic_known(struct job_run *r, const char *topic, struct log_topic_info *info,
@@ -133,6 +135,15 @@ static enum status topics_grow(struct job_run *r, const struct plan *p,
 	return ST_OK;
 }
 
+/* A topic that somebody made by hand may take less at once than those the engine makes; one that
+ * does not tell counts as the brokers' default. */
+static void batch_note(struct job_run *r, const struct log_topic_info *info)
+{
+	uint64_t takes = info->record_bytes_max ? info->record_bytes_max : TOPIC_BYTES_DEFAULT;
+	if (!r->batch_bytes_max || takes < r->batch_bytes_max)
+		r->batch_bytes_max = takes;
+}
+
 /* A topic that exists must have the partitions the plan counts on. */
 static enum status topics_check(struct job_run *r, const struct plan *p,
 	const struct log_topic_conf *t, uint32_t n, struct error *e)
@@ -141,6 +152,7 @@ static enum status topics_check(struct job_run *r, const struct plan *p,
 		struct log_topic_info info;
 		if (topic_known(r, t[i].name, &info, e))
 			return ST_ERR;
+		batch_note(r, &info);
 		if (info.partitions < t[i].partitions && may_grow(p, t[i].name))
 			continue;
 		if (info.partitions != t[i].partitions)
@@ -324,6 +336,7 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
 		.memory_bytes = (c->memory_bytes - (c->standbys ? budget_standby(c->memory_bytes) : 0)) /
 				r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
+		.batch_bytes_max = r->batch_bytes_max,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = r->standbys,
 		.wall_idle = true, .stop = &r->stop, .at_disk = c->at_disk};
 }

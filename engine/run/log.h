@@ -58,6 +58,7 @@ struct log_topic_info {
 	int32_t partitions;   /* 0: there is no such topic */
 	uint8_t id[16];       /* topic id; all zero when the broker has none */
 	bool compacted;
+	uint64_t record_bytes_max; /* of a record, or a batch of them; 0: not told */
 };
 
 /* Plain reading of one partition, outside any group. */
@@ -81,6 +82,7 @@ struct log_session_conf {
 	const char *instance_id;      /* static membership; NULL: dynamic */
 	const char *const *subscribe; /* lead topics, NULL-terminated */
 	uint64_t memory_bytes;        /* for all queues of the session's clients together */
+	uint64_t batch_bytes_max;     /* what every topic takes at once; 0: not known */
 	struct log_events events;
 };
 

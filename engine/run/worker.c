@@ -516,6 +516,7 @@ enum status worker_open(const struct worker_conf *conf, struct worker **out, str
 		.instance_id = conf->static_member ? w->transactional_id : NULL,
 		.subscribe = topics,
 		.memory_bytes = budget_session(conf->memory_bytes),
+		.batch_bytes_max = conf->batch_bytes_max,
 		.events = {w, on_assigned, on_revoked}};
 	enum status st = conf->log->session_open(conf->broker, &sc, &w->session, e);
 	free(topics);

@@ -35,6 +35,7 @@ struct worker_conf {
 	int64_t commit_ms;
 	uint64_t memory_bytes;               /* tables, overlay and the session's queues */
 	uint64_t changelog_bytes_min;        /* no snapshot is begun below; 0: the usual */
+	uint64_t batch_bytes_max;            /* what every topic written takes at once; 0: not known */
 	uint32_t value_bytes_max;
 	struct standbys *standbys;           /* copies of what others run; NULL: none */
 	bool wall_idle;                      /* `idle` moves time (never in a replay) */
