@@ -116,7 +116,7 @@ static void row_value(struct encoder *c, const struct type *t, const struct valu
 	double d = v->f64;
 	if (t->kind == KIND_LONG || t->kind == KIND_INT) {
 		dump_int(&c->row, v->i64);
-	} else if (t->kind == KIND_DOUBLE && fabs(d) < INTEGRAL_MAX && d == trunc(d) &&
+	} else if (t->kind == KIND_DOUBLE && fabs(d) < INTEGRAL_MAX && (double)(int64_t)d == d &&
 	           !(d == 0 && signbit(d))) {
 		dump_int(&c->row, (int64_t)d);
 	} else {

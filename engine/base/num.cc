@@ -8,6 +8,38 @@
 #include <cmath>
 #include <cstring>
 
+/* Numbers below it without a fraction print without a point or an exponent. */
+#define INTEGRAL_MAX 1e15
+
+/* A number with up to three decimals, as most are that people made. Of the decimals with 15 digits
+ * or fewer at most one reads back as v, so one that does is the shortest. 0: v is not such. */
+static size_t format_thousandths(char *out, double v)
+{
+	double scaled = v * 1000;
+	if (!(std::fabs(scaled) < INTEGRAL_MAX))
+		return 0;
+	int64_t k = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
+	if ((double)k / 1000 != v)
+		return 0;
+	char *p = out;
+	if (k < 0)
+		*p++ = '-';
+	uint64_t u = (uint64_t)(k < 0 ? -k : k), part = u % 1000;
+	p = std::to_chars(p, out + NUM_MAX, u / 1000).ptr;
+	*p++ = '.';
+	*p++ = (char)('0' + part / 100);
+	if (part % 100)
+		*p++ = (char)('0' + part / 10 % 10);
+	if (part % 10)
+		*p++ = (char)('0' + part % 10);
+	return (size_t)(p - out);
+}
+
+static bool is_integral(double v)
+{
+	return std::fabs(v) < INTEGRAL_MAX && (double)(int64_t)v == v;
+}
+
 extern "C" size_t num_format_double(char *out, double v)
 {
 	const char *special = std::isnan(v)   ? "NaN"
@@ -23,9 +55,10 @@ extern "C" size_t num_format_double(char *out, double v)
 		memcpy(out, "-0", 2);
 		return 2;
 	}
-	if (std::fabs(v) < 1e15 && v == std::trunc(v))
+	if (is_integral(v))
 		return num_format_int(out, (int64_t)v);
-	return (size_t)(std::to_chars(out, out + NUM_MAX, v).ptr - out);
+	size_t n = format_thousandths(out, v);
+	return n ? n : (size_t)(std::to_chars(out, out + NUM_MAX, v).ptr - out);
 }
 
 extern "C" size_t num_format_int(char *out, int64_t v)

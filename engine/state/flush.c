@@ -21,7 +21,9 @@ struct flush {
 	pthread_t thread;
 	struct store_task *store;
 	struct flush_item *items;
-	struct store_write *writes; /* in the order of items until it runs */
+	struct store_write *writes; /* made by the thread */
+	const struct space *spaces; /* their names */
+	uint32_t nspaces;
 	uint32_t n;
 	struct buf meta;
 	atomic_bool done;
@@ -40,19 +42,85 @@ bool flush_is_due(const struct table *t, bool force)
 	return clock_mono_ns(t->conf.clock) - t->last_flush_ns >= FLUSH_INTERVAL_NS;
 }
 
-static int write_cmp(const void *pa, const void *pb)
+/* What rows are sorted by: the space, eight bytes of the entity behind what all begin with, and
+ * where those are the same, the entity. */
+struct flush_key {
+	uint64_t eight;
+	uint32_t index; /* of items and writes */
+	uint32_t space; /* in the order of names */
+	struct slice entity;
+};
+
+static int key_cmp(const void *pa, const void *pb)
 {
-	const struct store_write *a = pa, *b = pb;
-	int c = slice_cmp(a->key.space, b->key.space);
-	return c ? c : slice_cmp(a->key.entity, b->key.entity);
+	const struct flush_key *a = pa, *b = pb;
+	if (a->space != b->space)
+		return a->space < b->space ? -1 : 1;
+	if (a->eight != b->eight)
+		return a->eight < b->eight ? -1 : 1;
+	return slice_cmp(a->entity, b->entity);
+}
+
+static uint32_t common_bytes(struct slice a, struct slice b, uint32_t most)
+{
+	uint32_t n = 0;
+	while (n < most && n < a.len && n < b.len && a.p[n] == b.p[n])
+		n++;
+	return n;
+}
+
+/* Shorter ones as if zeros followed: the whole entity decides then. */
+static uint64_t eight_bytes(struct slice s, uint32_t from)
+{
+	uint64_t v = 0;
+	for (uint32_t i = from; i < from + 8; i++)
+		v = v << 8 | (i < s.len ? s.p[i] : 0);
+	return v;
+}
+
+/* A space's place among the names. */
+static uint32_t space_rank(const struct flush *f, uint32_t space)
+{
+	uint32_t rank = 0;
+	for (uint32_t i = 0; i < f->nspaces; i++)
+		rank += slice_cmp(f->spaces[i].conf.name, f->spaces[space].conf.name) < 0;
+	return rank;
+}
+
+/* f->writes, in key order, from the frozen rows. */
+static void writes_sort(struct flush *f)
+{
+	uint32_t *ranks = xcalloc(f->nspaces + 1, sizeof *ranks);
+	struct flush_key *keys = xmalloc((f->n + 1) * sizeof *keys);
+	uint32_t common = f->n ? f->items[0].en->key_len : 0;
+	for (uint32_t i = 0; i < f->nspaces; i++)
+		ranks[i] = space_rank(f, i);
+	for (uint32_t i = 1; i < f->n; i++)
+		common = common_bytes(entry_entity(f->items[0].en), entry_entity(f->items[i].en),
+		        common);
+	for (uint32_t i = 0; i < f->n; i++) {
+		struct slice entity = entry_entity(f->items[i].en);
+		keys[i] = (struct flush_key){eight_bytes(entity, common), i,
+		        ranks[f->items[i].en->space], entity};
+	}
+	qsort(keys, f->n, sizeof *keys, key_cmp);
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct flush_item *it = &f->items[keys[i].index];
+		f->writes[i] = (struct store_write){
+		        .key = {f->spaces[it->en->space].conf.name, keys[i].entity},
+		        .value = {it->row, it->len},
+		        .due = it->row ? pack_due(it->row) : STORE_NO_DUE,
+		        .old_due = it->old_due};
+	}
+	free(keys);
+	free(ranks);
 }
 
 static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
-	for (uint32_t i = 0; i < f->n; i++)
-		f->writes[i].due = f->items[i].row ? pack_due(f->items[i].row) : STORE_NO_DUE;
-	qsort(f->writes, f->n, sizeof *f->writes, write_cmp);
+	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
+	writes_sort(f);
 	f->status = failpoint(FP_FLUSH_WRITE, &f->error);
 	if (!f->status)
 		f->status = f->store->ops->write(
@@ -62,13 +130,10 @@ static void *flush_run(void *arg)
 	return NULL;
 }
 
-static void freeze(struct table *t, struct flush *f, struct entry *en)
+static void freeze(struct flush *f, struct entry *en)
 {
-	f->items[f->n] = (struct flush_item){.en = en, .row = en->row, .len = en->row_len};
-	f->writes[f->n] =
-	        (struct store_write){.key = {t->spaces[en->space].conf.name, entry_entity(en)},
-	                .value = {en->row, en->row_len},
-	                .old_due = en->stored_due};
+	f->items[f->n] = (struct flush_item){
+	        .en = en, .row = en->row, .len = en->row_len, .old_due = en->stored_due};
 	en->dirty = false;
 	en->frozen = ++f->n;
 }
@@ -76,9 +141,8 @@ static void freeze(struct table *t, struct flush *f, struct entry *en)
 static void freeze_all(struct table *t, struct flush *f)
 {
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
-	f->writes = xmalloc(t->ndirty * sizeof *f->writes);
 	for (uint32_t i = 0; i < t->ndirty; i++)
-		freeze(t, f, t->dirty[i]);
+		freeze(f, t->dirty[i]);
 	t->nfrozen = f->n;
 	t->ndirty = 0;
 	t->dirty_bytes = 0;
@@ -89,6 +153,8 @@ enum status flush_start(struct table *t, struct error *e)
 	INVARIANT(!t->flush && !t->nchanges);
 	struct flush *f = xcalloc(1, sizeof *f);
 	f->store = t->conf.store;
+	f->spaces = t->spaces;
+	f->nspaces = t->conf.nspaces;
 	f->started_ns = clock_mono_ns(t->conf.clock);
 	freeze_all(t, f);
 	failpoint_at(FP_FLUSH_FROZEN);

@@ -69,6 +69,7 @@ struct flush_item {
 	struct entry *en;
 	uint8_t *row; /* frozen bytes; NULL: delete */
 	uint32_t len;
+	int64_t old_due; /* of its timer in the store */
 	bool disowned; /* the entry has a newer row: free this one afterwards */
 };
 
