@@ -276,7 +276,7 @@ SCRIPTS = None
 def of_a_script(option):
     global SCRIPTS
     if SCRIPTS is None:
-        SCRIPTS = "".join(text_of(p) for p in tracked("connectors/sandbox", "tests/run", "jobs", "bench", ".ci/deps")
+        SCRIPTS = "".join(text_of(p) for p in tracked("connectors/sandbox", "tests/run", "tests/crash", "jobs", "bench", ".ci/deps")
                           if not p.endswith((".md", ".gz", ".parquet")))
     return option in SCRIPTS
 
