@@ -112,7 +112,7 @@ def test_a_view_keyed_like_its_topic_stops_in_a_running_node_and_after_it():
         case.produce(list_of_events)
         case.await_consumed(node=node)
         grow(case, 3)
-        until(lambda: node.json("/jobs/j")["state"] == "failed", SEEN_SECONDS, lambda: node.log()[-3000:])
+        until(lambda: node.json("/jobs/j").get("state") == "failed", SEEN_SECONDS, lambda: node.log()[-3000:])
         error = node.json("/jobs/j")["error"]
         assert case.topic in error and "3 partitions" in error and "new versions" in error, error
         case.produce(list_of_events[:10])
