@@ -356,9 +356,9 @@ static enum answer run(int argc, char **argv)
 	return a;
 }
 
-/* jemalloc reads it, where it is linked: freed pages go back within a second. */
+/* jemalloc reads it, where it is linked: freed pages go back soon. */
 extern const char *malloc_conf;
-const char *malloc_conf = "background_thread:true,narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "background_thread:true,narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0";
 
 int main(int argc, char **argv)
 {

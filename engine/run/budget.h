@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-#define QUEUES_BYTES_MAX (UINT64_C(48) << 20)
+#define QUEUES_BYTES_MAX (UINT64_C(24) << 20)
+#define BEHIND_BYTES_MAX (UINT64_C(4) << 20)
 
 static inline uint64_t budget_store(uint64_t node)
 {
@@ -46,6 +47,12 @@ static inline uint64_t budget_session(uint64_t worker)
 static inline uint64_t budget_merge(uint64_t worker)
 {
 	return budget_queues(worker) / 4;
+}
+
+/* Rows waiting for the online store, above which an epoch waits a little for it. */
+static inline uint64_t budget_behind(uint64_t worker)
+{
+	return worker / 64 < BEHIND_BYTES_MAX ? worker / 64 : BEHIND_BYTES_MAX;
 }
 
 static inline uint64_t budget_overlay(uint64_t worker)

@@ -28,7 +28,6 @@
 #define RETRY_MAX_NS INT64_C(5000000000)
 #define BATCH_KEEP_BYTES ((size_t)8 << 20)
 #define REPAIR_TURN_NS INT64_C(2000000)
-#define ONLINE_BEHIND_SHARE 64 /* of the memory budget, waiting for the online store */
 #define ONLINE_WAIT_MS 200
 #define TAKEOVER_ROUND_NS INT64_C(1000000000)
 #define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
@@ -382,7 +381,7 @@ static void online_wait(struct worker *w)
 	if (!w->conf.online_ops)
 		return;
 	w->conf.online_ops->stats(w->conf.online, &st);
-	if (st.up && st.backlog_bytes > w->conf.memory_bytes / ONLINE_BEHIND_SHARE)
+	if (st.up && st.backlog_bytes > budget_behind(w->conf.memory_bytes))
 		w->conf.online_ops->drain(w->conf.online, ONLINE_WAIT_MS);
 }
 
