@@ -49,7 +49,7 @@ bool commit_is_due(struct worker *w)
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->table)
 			live += table_live_bytes(w->tasks[i]->table);
-	if (live <= budget_overlay(w->conf.memory_bytes))
+	if (live <= budget_overlay(worker_memory(w)))
 		return false;
 	w->spent.early_epochs++;
 	return true;

@@ -37,6 +37,7 @@ struct job_run {
 	struct plan *plan;
 	struct standbys *standbys; /* once the plan is there; NULL: no copies */
 	uint32_t *schema_ids; /* in the registry; NULL: there is none */
+	atomic_ullong memory_now; /* of a worker */
 	struct seat *seats;
 	uint32_t nseats;
 	struct worker_report **reports; /* as handed out by job_run_lock */
@@ -324,6 +325,17 @@ static bool caught_up(const struct worker_report *w)
 
 /* -- workers -- */
 
+static uint64_t worker_share(const struct job_run *r, uint64_t bytes)
+{
+	return (bytes - (r->conf.standbys ? budget_standby(bytes) : 0)) / r->nseats;
+}
+
+void job_run_memory(struct job_run *r, uint64_t bytes)
+{
+	if (r)
+		atomic_store(&r->memory_now, worker_share(r, bytes));
+}
+
 static struct worker_conf worker_conf_of(struct seat *s)
 {
 	struct job_run *r = s->run;
@@ -334,8 +346,8 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.node = r->node, .number = s->number, .http = r->http,
 		.static_member = c->static_member,
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
-		.memory_bytes = (c->memory_bytes - (c->standbys ? budget_standby(c->memory_bytes) : 0)) /
-				r->nseats, .value_bytes_max = VALUE_BYTES_MAX,
+		.memory_bytes = worker_share(r, c->memory_bytes),
+		.memory_now = &r->memory_now, .value_bytes_max = VALUE_BYTES_MAX,
 		.batch_bytes_max = r->batch_bytes_max,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = r->standbys,
 		.wall_idle = true, .stop = &r->stop, .at_disk = c->at_disk};
@@ -465,6 +477,7 @@ struct job_run *job_run_start(const struct job_run_conf *conf)
 	r->seats = xcalloc(r->nseats, sizeof *r->seats);
 	r->reports = xcalloc(r->nseats, sizeof *r->reports);
 	r->state = JOB_STARTING;
+	job_run_memory(r, conf->memory_bytes);
 	pthread_mutex_init(&r->lock, NULL);
 	for (uint32_t i = 0; i < r->nseats; i++)
 		r->seats[i] = (struct seat){.run = r, .number = i};

@@ -39,6 +39,8 @@ struct job_run;
 struct job_run *job_run_start(const struct job_run_conf *conf);
 /* Asks the job to end, and goes on; job_run_stop follows. */
 void job_run_stop_ask(struct job_run *r);
+/* What the job's tables and epochs may hold from now on, as jobs come and go. */
+void job_run_memory(struct job_run *r, uint64_t bytes);
 /* Ends the epochs, leaves the group, waits. */
 void job_run_stop(struct job_run *r);
 

@@ -114,20 +114,32 @@ static struct node_job *job_add(struct node *n, const char *name)
 	return j;
 }
 
+static uint64_t job_memory(const struct node *n)
+{
+	uint32_t jobs = n->njobs > JOBS_EXPECTED ? n->njobs : JOBS_EXPECTED;
+	return budget_jobs(n->conf.memory_bytes) / (n->conf.only ? 1 : jobs);
+}
+
+/* There are more jobs, or fewer. */
+static void memory_share(struct node *n)
+{
+	for (uint32_t i = 0; i < n->njobs; i++)
+		job_run_memory(n->jobs[i].run, job_memory(n));
+}
+
 static void job_run_new(struct node *n, struct node_job *j, struct job *job)
 {
 	const struct node_conf *c = &n->conf;
-	uint32_t share = n->njobs > JOBS_EXPECTED ? n->njobs : JOBS_EXPECTED;
-	uint64_t memory = budget_jobs(c->memory_bytes) / (c->only ? 1 : share);
 	struct job_run_conf rc = {.job = job, .source = j->source, .prefix = c->prefix,
 		.log = c->log, .broker = c->broker, .online_ops = c->online_ops,
 		.online = c->online, .operators = c->operators, .avro = c->avro,
 		.schemas = c->schemas, .registrar = c->registrar, .store = n->store, .clock = c->clock,
 		.node = n->dir.node, .http = n->http, .static_member = c->static_member,
-		.commit_ms = c->commit_ms, .memory_bytes = memory, .at_disk = c->at_disk,
+		.commit_ms = c->commit_ms, .memory_bytes = job_memory(n), .at_disk = c->at_disk,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = c->standbys};
 	LOG_INFO(j->name, "starting, as of %s", j->source);
 	j->run = job_run_start(&rc);
+	memory_share(n);
 }
 
 static void job_halt(struct node_job *j)
@@ -145,6 +157,7 @@ static void job_forget(struct node *n, struct node_job *j)
 	free(j->yaml);
 	free(j->source);
 	*j = n->jobs[--n->njobs];
+	memory_share(n);
 }
 
 static void job_launch(struct node *n, struct node_job *j)

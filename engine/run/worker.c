@@ -324,7 +324,7 @@ static void idle_step(struct worker *w, bool all, bool *busy)
  * turns, as each needs memory while it runs. */
 static void tables_tidy(struct worker *w)
 {
-	uint64_t total = 0, flushing = 0, budget = budget_tables(w->conf.memory_bytes);
+	uint64_t total = 0, flushing = 0, budget = budget_tables(worker_memory(w));
 	struct table_stats st;
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		if (w->tasks[i]->table) {

@@ -34,6 +34,7 @@ struct worker_conf {
 	bool static_member;                  /* group.instance.id = transactional id */
 	int64_t commit_ms;
 	uint64_t memory_bytes;               /* tables, overlay and the session's queues */
+	const atomic_ullong *memory_now;     /* what is left of it to tables and epochs; NULL: all */
 	uint64_t changelog_bytes_min;        /* no snapshot is begun below; 0: the usual */
 	uint64_t batch_bytes_max;            /* what every topic written takes at once; 0: not known */
 	uint32_t value_bytes_max;
@@ -76,6 +77,14 @@ struct worker {
 	struct gone_counts gone; /* of tasks that moved away */
 	char job_version[24];    /* of the plan, for dead letters */
 };
+
+/* Of its tables and epochs; the queues have what they were opened with. */
+static inline uint64_t worker_memory(const struct worker *w)
+{
+	return w->conf.memory_now
+	               ? atomic_load_explicit(w->conf.memory_now, memory_order_relaxed)
+	               : w->conf.memory_bytes;
+}
 
 enum status worker_open(const struct worker_conf *conf, struct worker **out, struct error *e);
 /* Ends the epoch, flushes, leaves the group. */

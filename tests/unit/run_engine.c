@@ -81,6 +81,7 @@ struct world {
 	struct clock_manual clock;
 	int faults; /* in a thousand calls; -1: everything fails */
 	uint64_t memory;
+	atomic_ullong memory_now;
 };
 
 static struct job *job_make(void)
@@ -122,7 +123,7 @@ static void worker_start(struct world *w)
 	struct worker_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
 		.online_ops = &memory_online, .online = w->online, .operators = &ops,
 		.avro = avro, .store = w->store, .clock = &w->clock.clock, .node = "n",
-		.commit_ms = 5, .memory_bytes = w->memory, .value_bytes_max = 1 << 20,
+		.commit_ms = 5, .memory_bytes = w->memory, .memory_now = &w->memory_now, .value_bytes_max = 1 << 20,
 		.changelog_bytes_min = 2000, /* so that many snapshots are made */
 		.stop = &never};
 	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
@@ -165,6 +166,7 @@ static void standby_visit(struct world *w)
 static void world_open(struct world *w, bool disk, uint64_t memory)
 {
 	*w = (struct world){.job = job_make(), .broker = memory_log_new(), .memory = memory};
+	atomic_store(&w->memory_now, memory);
 	struct error e;
 	struct arena a = {0};
 	int32_t partitions = PARTITIONS;
@@ -490,6 +492,38 @@ START_TEST(disk_state_squeezed)
 }
 END_TEST
 
+static uint64_t table_bytes(struct world *w, uint64_t *evicted)
+{
+	uint64_t bytes = 0;
+	*evicted = 0;
+	for (uint32_t i = 0; i < w->worker->ntasks; i++) {
+		struct table_stats st;
+		table_stats(w->worker->tasks[i]->table, &st);
+		bytes += st.bytes;
+		*evicted += st.evicted;
+	}
+	return bytes;
+}
+
+/* More jobs have come to the node: this one's tables give memory back. */
+START_TEST(share_of_memory_falls)
+{
+	struct world w;
+	uint64_t evicted, small = 64 << 10;
+	seed = 1;
+	world_open(&w, true, 64 << 20);
+	run_all(&w, 77, false);
+	ck_assert_uint_gt(table_bytes(&w, &evicted), small);
+	ck_assert_uint_eq(evicted, 0);
+	atomic_store(&w.memory_now, small);
+	for (int i = 0; i < 50; i++)
+		step(&w);
+	ck_assert_uint_le(table_bytes(&w, &evicted), small);
+	ck_assert_uint_gt(evicted, 0);
+	world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	log_level_set(LOG_LVL_ERROR);
@@ -499,6 +533,7 @@ int main(void)
 	tcase_add_loop_test(tc, memory_state, 0, 5);
 	tcase_add_loop_test(tc, disk_state, 0, 5);
 	tcase_add_loop_test(tc, disk_state_squeezed, 0, 5);
+	tcase_add_test(tc, share_of_memory_falls);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
