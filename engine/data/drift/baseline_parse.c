@@ -124,9 +124,10 @@ static uint64_t *counts(struct parse *p, json_t *object, const char *key, uint32
 	}
 	json_array_foreach(v, i, item)
 	{
-		if (!is_count(item))
+		if (is_count(item))
+			out[i] = (uint64_t)json_number_value(item);
+		else
 			wrong(p, "%s[%zu] is no whole number", key, i);
-		out[i] = (uint64_t)json_number_value(item);
 	}
 	return out;
 }
