@@ -14,9 +14,9 @@
 
 /* How many bytes of a word there are, by its tag. TAG_TOP: the two upper bytes, as of a double with
  * a short mantissa. */
-static const uint8_t tag_bytes[TAG_SEEN] = {0, 1, 2, 3, 4, 6, 2, 8};
+static const uint8_t tag_bytes[16] = {0, 1, 2, 3, 4, 6, 2, 8};
 #define TAG_TOP 6
-static const uint64_t tag_mask[TAG_SEEN] = {0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff,
+static const uint64_t tag_mask[16] = {0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffffff,
         0xffff, UINT64_MAX};
 /* By the number of bytes up to the highest that is not zero. */
 static const uint8_t tag_of_bytes[9] = {0, 1, 2, 3, 4, 5, 5, 7, 7};
@@ -27,9 +27,9 @@ static uint32_t place_of(uint64_t word)
 }
 
 /* The due instant is in the head already: it counts as seen. */
-static void seen_init(uint64_t seen[SEEN], int64_t due)
+static void seen_init(uint64_t seen[SEEN + 1], int64_t due)
 {
-	memset(seen, 0, SEEN * sizeof *seen);
+	memset(seen, 0, (SEEN + 1) * sizeof *seen); /* the last: of what is not to be kept */
 	seen[place_of((uint64_t)due)] = (uint64_t)due;
 }
 
@@ -43,7 +43,7 @@ static uint32_t varint_write(uint8_t *out, uint32_t v)
 }
 
 /* Stores eight bytes at *bytes, of which those that count remain. Returns the tag. */
-static inline uint8_t word_write(uint64_t word, uint64_t seen[SEEN], uint8_t **bytes)
+static inline uint8_t word_write(uint64_t word, uint64_t seen[SEEN + 1], uint8_t **bytes)
 {
 	if (word < 256) {
 		**bytes = (uint8_t)word;
@@ -74,7 +74,7 @@ static inline uint64_t word_at(const uint8_t *p, uint32_t i)
 void pack_write(struct slice row, struct buf *out)
 {
 	uint32_t words = row.len / 8, tagged = (words + 1) / 2;
-	uint64_t seen[SEEN];
+	uint64_t seen[SEEN + 1];
 	INVARIANT(row.len % 8 == 0 && row.len >= sizeof(struct row_head));
 	int64_t due = ((const struct row_head *)row.p)->due;
 	/* The tags are made behind the room for all bytes, then moved down to where those end. */
@@ -141,32 +141,27 @@ static uint64_t bytes_read(const uint8_t *p, const uint8_t *end)
 	return word;
 }
 
-/* tags: where the bytes end. roomy: eight bytes can be read from there, too. */
-static inline uint64_t word_read(uint8_t tag, uint64_t seen[SEEN], const uint8_t **bytes,
+/* tags: where the bytes end. roomy: eight bytes can be read from there, too. Nothing branches
+ * on the tag: which of the cases it is cannot be foretold. */
+static inline uint64_t word_read(uint8_t tag, uint64_t seen[SEEN + 1], const uint8_t **bytes,
         const uint8_t *tags, const uint8_t *end, bool roomy)
 {
-	if (tag >= TAG_SEEN)
-		return seen[tag - TAG_SEEN];
 	const uint8_t *from = *bytes;
-	if (tag < 2) {
-		tag &= from < tags; /* beyond: damaged */
-		*bytes += tag;
-		return tag ? *from : 0;
-	}
 	uint64_t word = roomy ? word_at(from, 0) : bytes_read(from, end);
 	word &= tag_mask[tag];
-	if (tag == TAG_TOP)
-		word <<= 48;
-	seen[place_of(word)] = word;
+	word = tag == TAG_TOP ? word << 48 : word;
+	uint64_t known = seen[tag % SEEN];
+	word = tag >= TAG_SEEN ? known : word;
+	seen[tag > 1 ? place_of(word) : SEEN] = word;
 	from += tag_bytes[tag];
-	*bytes = from < tags ? from : tags;
+	*bytes = from < tags ? from : tags; /* beyond: damaged */
 	return word;
 }
 
 static inline const uint8_t *words_read(uint8_t *out, uint32_t words, const uint8_t *bytes,
         const uint8_t *tags, const uint8_t *end, int64_t due, bool roomy)
 {
-	uint64_t seen[SEEN], pair[2];
+	uint64_t seen[SEEN + 1], pair[2];
 	uint32_t i = 0;
 	seen_init(seen, due);
 	for (; i + 1 < words; i += 2) {
