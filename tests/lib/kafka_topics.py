@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka as other software sees it: topics made, records produced, committed ones read."""
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers go and come here
@@ -16,8 +16,16 @@ class Kafka:
 
     def make(self, topic, partitions=1, **config):
         config = {k.replace("_", "."): str(v) for k, v in config.items()}
-        made = self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
-        made[topic].result(30)
+        for last in (False, False, True):  # a broker that has just come back may leave a request unanswered
+            made = self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)], request_timeout=10)
+            try:
+                made[topic].result(15)
+                break
+            except (KafkaException, TimeoutError) as e:
+                if isinstance(e, KafkaException) and e.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                    break  # the answer alone was lost
+                if last:
+                    raise
         return topic
 
     def produce(self, topic, records):
