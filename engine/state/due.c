@@ -9,6 +9,7 @@
 #include "state/table_inside.h"
 
 #define COLD_CHUNK 256
+#define COLD_AHEAD_MS 60000 /* beyond what is due: the next are likely to be so soon */
 
 static int due_cmp(int64_t da, struct slice a, int64_t db, struct slice b)
 {
@@ -112,7 +113,8 @@ static void cold_from_set(struct space *s, int64_t due, struct slice entity)
 	buf_slice(&s->cold_from_entity, entity);
 }
 
-/* Brings the next chunk of cold entities that are due into memory. */
+/* Brings the next chunk of cold entities that are due, or soon will be, into memory: time often
+ * goes on by a little, and each reading of the store costs a seek. */
 static enum status cold_load(
         struct table *t, uint32_t space, int64_t upto, struct arena *a, struct error *e)
 {
@@ -123,7 +125,8 @@ static enum status cold_load(
 	if (t->conf.store->ops->timers(t->conf.store, s->conf.name, s->cold_from_due,
 	            buf_view(&s->cold_from_entity), STORE_NO_DUE, timers, COLD_CHUNK, &n, a, e))
 		return ST_ERR;
-	for (i = 0; i < n && timers[i].due <= upto; i++) {
+	int64_t ahead = upto < STORE_NO_DUE - COLD_AHEAD_MS ? upto + COLD_AHEAD_MS : upto;
+	for (i = 0; i < n && timers[i].due <= ahead; i++) {
 		uint64_t hash = entity_hash(timers[i].entity);
 		struct entry *en = space_find(s, timers[i].entity, hash);
 		if (!en) {
