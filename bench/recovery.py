@@ -4,6 +4,7 @@ import argparse
 import datetime
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -211,6 +212,7 @@ class Bench:
 
 def main():
     args = ARGS.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the clean-up below
     bench = Bench(args)
     try:
         bench.run()
