@@ -6,6 +6,7 @@
 // Not here: creating topics, assigning tasks.
 #include "run/plan_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -358,6 +359,12 @@ static const char *const *conf_offline_kept(struct arena *a, int64_t retention_m
 	c[n] = arena_printf(a, "%lld", (long long)retention_ms);
 	c[n + 1] = NULL;
 	return c;
+}
+
+void plan_task_name(const struct plan *p, const struct stage *st, int32_t partition, char *out,
+	size_t room)
+{
+	snprintf(out, room, "%s/%s/%d", p->job->name, st->name, (int)partition);
 }
 
 uint32_t plan_topics(const struct plan *p, struct log_topic_conf **out, struct arena *a)

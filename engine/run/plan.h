@@ -108,6 +108,10 @@ void plan_free(struct plan *p);
 /* Before the plan is used: a repartition topic that exists keeps its partitions. */
 void plan_shards_set(struct plan *p, uint32_t repartition, int32_t shards);
 
+/* A task's name in the local store: a copy that a standby keeps is found by it. */
+void plan_task_name(const struct plan *p, const struct stage *st, int32_t partition, char *out,
+	size_t room);
+
 /* Every topic the plan writes, with its settings, for log topics_ensure. In a. */
 uint32_t plan_topics(const struct plan *p, struct log_topic_conf **out, struct arena *a);
 

@@ -114,11 +114,6 @@ bool round_pending(const struct worker *w)
 	return false;
 }
 
-bool round_ready(const struct worker *w)
-{
-	return w->rounds_left;
-}
-
 int round_timeout(const struct worker *w, int timeout_ms)
 {
 	int64_t now = clock_mono_ns(w->conf.clock);

@@ -19,8 +19,6 @@ void round_leave(struct task *t);
 bool round_process(struct worker *w, uint32_t n);
 /* Records are waiting for their turn. */
 bool round_pending(const struct worker *w);
-/* Of those, some can be taken in now. */
-bool round_ready(const struct worker *w);
 /* How long to wait for records before the next round, at most; given up after timeout_ms. */
 int round_timeout(const struct worker *w, int timeout_ms);
 /* The task's position moved, or it is taken over anew: what is queued is void. forget: so is

@@ -198,18 +198,12 @@ static enum status follow(struct follow *f, const atomic_bool *let_go, struct er
 	return st;
 }
 
-static void task_name(const struct standby_conf *c, const struct stage *st, int32_t partition,
-	char *out, size_t room)
-{
-	snprintf(out, room, "%s/%s/%d", c->plan->job->name, st->name, (int)partition);
-}
-
 enum status standby_follow(const struct standby_conf *c, const struct stage *stage,
 	int32_t partition, const atomic_bool *let_go, uint64_t *rows, struct error *e)
 {
 	struct follow f = {.conf = c, .stage = stage, .partition = partition};
 	char name[256];
-	task_name(c, stage, partition, name, sizeof name);
+	plan_task_name(c->plan, stage, partition, name, sizeof name);
 	enum status st = c->store->ops->task_open(c->store, name, &f.task, e);
 	if (!st)
 		st = follow(&f, let_go, e);

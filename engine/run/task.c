@@ -144,9 +144,9 @@ static enum status decoder_open(struct task *t, struct error *e)
 
 static void names_make(struct task *t)
 {
-	const char *job = t->worker->conf.plan->job->name;
-	snprintf(t->name, sizeof t->name, "%s/%s/%d", job, t->stage->name, (int)t->partition);
-	snprintf(t->online_name, sizeof t->online_name, "%s:%s:%d", job, t->stage->name,
+	const struct plan *p = t->worker->conf.plan;
+	plan_task_name(p, t->stage, t->partition, t->name, sizeof t->name);
+	snprintf(t->online_name, sizeof t->online_name, "%s:%s:%d", p->job->name, t->stage->name,
 		(int)t->partition);
 }
 

@@ -29,6 +29,13 @@ uint64_t row_bytes(uint32_t len)
 	return len ? row_room(len) : 0;
 }
 
+enum status row_damaged(struct error *e)
+{
+	return error_set(e, ERR_FATAL, 0,
+	        "a state row of the local copy is damaged; delete the state directory: it is "
+	        "restored from the changelog");
+}
+
 void row_replace(struct table *t, struct entry *en, struct slice packed)
 {
 	uint32_t len = packed.p ? packed.len : 0;

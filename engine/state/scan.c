@@ -24,9 +24,7 @@ static enum status row_give(
 	bool ok = pack_check(packed);
 	uint8_t *row = ok ? arena_alloc(a, pack_row_bytes(packed)) : NULL;
 	if (!ok || !pack_read(packed, row))
-		return error_set(e, ERR_FATAL, 0,
-		        "a state row of the local copy is damaged; delete the state directory: "
-		        "it is restored from the changelog");
+		return row_damaged(e);
 	return fn(arg, entity, (struct slice){row, pack_row_bytes(packed)}, e);
 }
 

@@ -184,12 +184,6 @@ static void space_evict(struct table *t, struct space *s, uint64_t k)
 	entry_free(t, en);
 }
 
-void table_prefetch(const struct table *t, uint32_t space, uint64_t hash)
-{
-	const struct space *s = &t->spaces[space];
-	__builtin_prefetch(&s->slots[hash & s->mask]);
-}
-
 static int missing_cmp(const void *pa, const void *pb)
 {
 	struct entry *const *a = pa, *const *b = pb;
@@ -220,9 +214,7 @@ enum status entries_load(
 		if (!values[i].p)
 			continue;
 		if (!pack_check(values[i]))
-			return error_set(e, ERR_FATAL, 0,
-			        "a state row of the local copy is damaged; delete the state "
-			        "directory: it is restored from the changelog");
+			return row_damaged(e);
 		t->stats.load_hits++;
 		row_replace(t, missing[i], values[i]);
 		missing[i]->stored_due = entry_row_due(missing[i]);

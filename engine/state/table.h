@@ -62,8 +62,6 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
         const uint64_t *hashes, uint32_t n, struct entry **out, struct arena *a,
         struct error *e);
 uint64_t entity_hash(struct slice entity);
-/* Starts fetching the slot of a hash into the processor's cache. */
-void table_prefetch(const struct table *t, uint32_t space, uint64_t hash);
 
 struct slice entry_entity(const struct entry *en);
 /* When the row as it stands in this epoch is due; STORE_NO_DUE: never, or there is none. */

@@ -125,6 +125,7 @@ enum status entries_load(
 /* The committed row becomes a copy of these packed bytes; p NULL: none. */
 void row_replace(struct table *t, struct entry *en, struct slice packed);
 void dirty_add(struct table *t, struct entry *en);
+enum status row_damaged(struct error *e);
 /* An entry and a row of len as counted against the budget. */
 uint64_t entry_bytes(const struct entry *en);
 uint64_t row_bytes(uint32_t len);

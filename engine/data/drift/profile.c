@@ -277,26 +277,3 @@ void profile_merge(struct profile *p, const struct profile *other)
 	for (uint32_t i = 0; i < other->nfresh; i++)
 		fresh_add(p, buf_view(&other->fresh[i].value), other->fresh[i].count);
 }
-
-double profile_quantile(const struct profile *p, double q)
-{
-	const struct baseline_column *c = p->base;
-	if (!p->moments.n)
-		return NAN;
-	double rank = q * (double)p->moments.n, seen = 0;
-	for (uint32_t i = 0; i < ncells(c); i++) {
-		double count = (double)p->cells[i];
-		if (!p->cells[i] || seen + count < rank) {
-			seen += count;
-			continue;
-		}
-		uint32_t point = i / 2;
-		if (i % 2)
-			return c->grid[point];
-		double low = point ? fmax(c->grid[point - 1], p->moments.min) : p->moments.min;
-		double high = point < c->ngrid ? fmin(c->grid[point], p->moments.max)
-		                               : p->moments.max;
-		return low + (high - low) * fmax(rank - seen, 0) / count;
-	}
-	return p->moments.max;
-}

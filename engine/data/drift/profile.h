@@ -68,8 +68,4 @@ void profile_merge(struct profile *p, const struct profile *other);
 void profile_pack(const struct profile *p, struct buf *out);
 bool profile_unpack(struct profile *p, struct reader *r);
 
-/* Quantile q of the finite values, from the cells: its rank is right to the cell, the value
- * linear within it. NaN when there are none. */
-double profile_quantile(const struct profile *p, double q);
-
 #endif
