@@ -181,7 +181,7 @@ class Bench:
             with self.node("one", *more) as one, self.node("two", *more) as two:
                 until(lambda: len(tasks(one)) == 2 and len(tasks(two)) == 2, 900, lambda: (one.log()[-500:], two.log()[-500:]))
                 if standbys:
-                    until(lambda: (two.metric("weir_standby_tasks") or 0) >= 2, 600)
+                    two.await_copies("bench", 600)
                 caught_up(two)
                 time.sleep(8)
                 before = two.metric("weir_restored_rows_total") or 0

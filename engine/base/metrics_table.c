@@ -143,6 +143,8 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 "Epochs and calls to Kafka that failed and were tried again."),
         [METRIC_STANDBY_TASKS] = GAUGE("weir_standby_tasks", JOB, "",
                 "Tasks that run elsewhere and whose state is kept warm here."),
+        [METRIC_STANDBY_LAG] = GAUGE("weir_standby_lag_records", JOB, "",
+                "Changelog records that the copies lacked when each was last looked at."),
 
         [METRIC_ONLINE_UP] =
                 GAUGE("weir_online_up", 0, "", "1 while the online store answers."),

@@ -326,7 +326,9 @@ void observe_job_show(const struct job_seen *j, const struct job_view *v, struct
 	        .commit_ms = v->commit_ms,
 	        .started_ms = v->plan ? v->started_ms : SNAPSHOT_NONE,
 	        .standby_tasks = v->standby.copies,
-	        .standby_rows = v->standby.rows};
+	        .standby_lag = v->standby.lag,
+	        .standby_rows = v->standby.rows,
+	        .standby_rounds = v->standby.rounds};
 	views_show(j, v, a, out);
 	dead_counts_show(j, a, out);
 	recent_show(recent, out->name, a, out);

@@ -156,8 +156,10 @@ struct snapshot_job {
 	int64_t commit_ms;  /* the commit interval */
 	int64_t started_ms;
 	uint64_t records, late; /* read from the sources; of these, too late */
-	uint32_t standby_tasks; /* copies of other nodes' tasks kept here … */
-	uint64_t standby_rows;  /* … and rows applied to them since the start */
+	uint32_t standby_tasks;  /* copies of other nodes' tasks kept here … */
+	int64_t standby_lag;     /* … how many changelog records they lack; -1: not known … */
+	uint64_t standby_rows;   /* … rows applied to them since the start … */
+	uint64_t standby_rounds; /* … and how often all were looked at */
 	struct snapshot_node *nodes;
 	uint32_t nnodes;
 	struct snapshot_edge *edges;

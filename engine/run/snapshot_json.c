@@ -195,7 +195,9 @@ static void put_summary(struct buf *out, const struct snapshot *s, const struct 
 	put_count(out, "late", j->late);
 	put_count(out, "dead", t->dead);
 	put_count(out, "standby_tasks", j->standby_tasks);
+	put_known(out, "standby_lag_records", j->standby_lag);
 	put_count(out, "standby_rows", j->standby_rows);
+	put_count(out, "standby_rounds", j->standby_rounds);
 	put_count(out, "monitors", j->nmonitors);
 	put_count(out, "alerts_firing", j->alerts_firing);
 	put_count(out, "drift_breached", j->drift_breached);

@@ -46,6 +46,8 @@ static void job_gauges(struct metrics *m, const struct snapshot_job *j, int64_t 
 	double paused = 0;
 	metric_set(metrics_get(m, METRIC_JOB_UP, l), j->state == JOB_RUNNING);
 	metric_set(metrics_get(m, METRIC_STANDBY_TASKS, l), j->standby_tasks);
+	if (j->standby_lag >= 0)
+		metric_set(metrics_get(m, METRIC_STANDBY_LAG, l), (double)j->standby_lag);
 	for (uint32_t i = 0; i < j->ntasks; i++) {
 		const struct snapshot_task *t = &j->tasks[i];
 		if (t->state == TASK_ELSEWHERE)

@@ -40,8 +40,8 @@ struct follow {
 	struct kept_row *rows;
 	uint32_t n, cap;
 	struct marker marker;
-	int64_t position;
-	uint64_t applied;
+	int64_t position, end; /* end: as seen at the start of the visit */
+	struct standby_copy *copy;
 };
 
 static int kept_cmp(const void *pa, const void *pb)
@@ -116,7 +116,7 @@ static enum status row_keep(void *arg, const struct changelog_row *row, struct e
 	if (row->row.p)
 		k->row = arena_slice(&f->arena, row->row);
 	f->n++;
-	f->applied++;
+	atomic_fetch_add(&f->copy->rows, 1);
 	return ST_OK;
 }
 
@@ -135,8 +135,13 @@ static enum status record_take(struct follow *f, const struct log_record *r, str
 	return ST_OK;
 }
 
+static void lag_show(struct follow *f)
+{
+	atomic_store(&f->copy->lag, f->end > f->position ? f->end - f->position : 0);
+}
+
 /* Where the copy stands; it is dropped if it is no prefix of what the changelog has. */
-static enum status start_at(struct follow *f, int64_t begin, int64_t end, struct error *e)
+static enum status start_at(struct follow *f, int64_t begin, struct error *e)
 {
 	struct slice meta;
 	f->position = 0;
@@ -144,7 +149,7 @@ static enum status start_at(struct follow *f, int64_t begin, int64_t end, struct
 	if (f->task->ops->meta(f->task, &meta, &f->arena, e))
 		return ST_ERR;
 	bool usable = meta.len && store_meta_read(meta, &f->position, &f->marker) &&
-		      f->position >= begin && f->position <= end;
+		      f->position >= begin && f->position <= f->end;
 	if (!usable) {
 		f->position = begin;
 		f->marker = (struct marker){0};
@@ -152,14 +157,14 @@ static enum status start_at(struct follow *f, int64_t begin, int64_t end, struct
 	return usable || !meta.len ? ST_OK : f->task->ops->wipe(f->task, e);
 }
 
-static enum status read_to(struct follow *f, struct log_reader *r, int64_t end,
-	const atomic_bool *let_go, struct error *e)
+static enum status read_on(
+	struct follow *f, struct log_reader *r, const atomic_bool *let_go, struct error *e)
 {
 	const struct standby_conf *c = f->conf;
 	struct log_record *records = xmalloc(FOLLOW_RECORDS * sizeof *records);
 	enum status st = ST_OK;
 	uint32_t silent = 0;
-	while (!st && f->position < end && silent < SILENT_POLLS_MAX && !atomic_load(let_go) &&
+	while (!st && f->position < f->end && silent < SILENT_POLLS_MAX && !atomic_load(let_go) &&
 		!atomic_load(c->stop)) {
 		uint32_t n = 0;
 		st = c->log->reader_poll(r, POLL_MS, records, FOLLOW_RECORDS, &n, e);
@@ -170,12 +175,17 @@ static enum status read_to(struct follow *f, struct log_reader *r, int64_t end,
 		int64_t at = c->log->reader_position(r);
 		silent = at == f->position ? silent + 1 : 0;
 		f->position = at;
-		if (f->arena.used_bytes > c->memory_bytes / BATCH_SHARE)
-			st = rows_write(f, e);
+		if (f->arena.used_bytes <= c->memory_bytes / BATCH_SHARE)
+			continue;
+		st = rows_write(f, e);
+		if (!st)
+			lag_show(f);
 	}
 	free(records);
-	if (st == ST_END)
+	if (st == ST_END) {
+		f->position = 0;
 		return f->task->ops->wipe(f->task, e);
+	}
 	return st ? st : rows_write(f, e);
 }
 
@@ -183,25 +193,28 @@ static enum status follow(struct follow *f, const atomic_bool *let_go, struct er
 {
 	const struct standby_conf *c = f->conf;
 	struct log_reader *r;
-	int64_t begin, end;
-	if (c->log->bounds(c->broker, f->stage->changelog, f->partition, &begin, &end, e) ||
-		start_at(f, begin, end, e))
+	int64_t begin;
+	if (c->log->bounds(c->broker, f->stage->changelog, f->partition, &begin, &f->end, e) ||
+		start_at(f, begin, e))
 		return ST_ERR;
 	arena_reset(&f->arena);
-	if (f->position >= end)
+	lag_show(f);
+	if (f->position >= f->end)
 		return ST_OK;
 	if (c->log->reader_open(c->broker, f->stage->changelog, f->partition, f->position,
 		    c->memory_bytes / 2, &r, e))
 		return ST_ERR;
-	enum status st = read_to(f, r, end, let_go, e);
+	enum status st = read_on(f, r, let_go, e);
 	c->log->reader_close(r);
+	if (!st)
+		lag_show(f);
 	return st;
 }
 
 enum status standby_follow(const struct standby_conf *c, const struct stage *stage,
-	int32_t partition, const atomic_bool *let_go, uint64_t *rows, struct error *e)
+	int32_t partition, const atomic_bool *let_go, struct standby_copy *copy, struct error *e)
 {
-	struct follow f = {.conf = c, .stage = stage, .partition = partition};
+	struct follow f = {.conf = c, .stage = stage, .partition = partition, .copy = copy};
 	char name[256];
 	plan_task_name(c->plan, stage, partition, name, sizeof name);
 	enum status st = c->store->ops->task_open(c->store, name, &f.task, e);
@@ -211,7 +224,6 @@ enum status standby_follow(const struct standby_conf *c, const struct stage *sta
 		f.task->ops->task_close(f.task);
 	arena_release(&f.arena);
 	free(f.rows);
-	*rows += f.applied;
 	return st;
 }
 
@@ -243,6 +255,8 @@ struct seat_of { /* a partition of a stage */
 	const struct stage *stage;
 	int32_t partition;
 	bool ours; /* a worker of this process runs it */
+	bool kept; /* we keep a copy of it */
+	struct standby_copy copy;
 };
 
 struct standbys {
@@ -254,7 +268,7 @@ struct standbys {
 	uint32_t nseats;
 	struct seat_of *busy;  /* being followed */
 	atomic_bool let_go;    /* somebody waits for it */
-	struct standby_stats stats;
+	uint64_t rounds;
 	char (*members)[256];
 	const char **nodes;
 	uint32_t nnodes;
@@ -276,6 +290,7 @@ void standbys_take(struct standbys *s, const struct stage *stage, int32_t partit
 		return;
 	pthread_mutex_lock(&s->lock);
 	seat->ours = true;
+	seat->kept = false;
 	while (s->busy == seat) {
 		atomic_store(&s->let_go, true);
 		pthread_cond_wait(&s->freed, &s->lock);
@@ -299,7 +314,15 @@ void standbys_stats(struct standbys *s, struct standby_stats *out)
 	if (!s)
 		return;
 	pthread_mutex_lock(&s->lock);
-	*out = s->stats;
+	out->rounds = s->rounds;
+	for (uint32_t i = 0; i < s->nseats; i++) {
+		int64_t lag = atomic_load(&s->seats[i].copy.lag);
+		out->rows += atomic_load(&s->seats[i].copy.rows);
+		if (!s->seats[i].kept)
+			continue;
+		out->copies++;
+		out->lag = out->lag < 0 || lag < 0 ? -1 : out->lag + lag;
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -329,30 +352,42 @@ static void members_look(struct standbys *s)
 	}
 }
 
+/* Which copies are kept from now on; of a new one it is not known how far it is. */
+static void seats_choose(struct standbys *s)
+{
+	for (uint32_t i = 0; i < s->nseats; i++) {
+		struct seat_of *seat = &s->seats[i];
+		bool wanted = standby_wanted(s->conf.node, s->nodes, s->nnodes,
+			seat->stage->changelog, seat->partition, s->conf.copies);
+		pthread_mutex_lock(&s->lock);
+		wanted = wanted && !seat->ours;
+		if (wanted && !seat->kept)
+			atomic_store(&seat->copy.lag, -1);
+		seat->kept = wanted;
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 /* True: it is to be followed now; busy is set. */
 static bool seat_enter(struct standbys *s, struct seat_of *seat)
 {
-	bool wanted = standby_wanted(s->conf.node, s->nodes, s->nnodes, seat->stage->changelog,
-		seat->partition, s->conf.copies);
 	pthread_mutex_lock(&s->lock);
-	wanted = wanted && !seat->ours;
-	if (wanted) {
+	bool kept = seat->kept;
+	if (kept) {
 		s->busy = seat;
 		atomic_store(&s->let_go, false);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return wanted;
+	return kept;
 }
 
 static void seat_visit(struct standbys *s, struct seat_of *seat)
 {
 	struct error e = {0};
-	uint64_t rows = 0;
-	if (standby_follow(&s->conf, seat->stage, seat->partition, &s->let_go, &rows, &e))
+	if (standby_follow(&s->conf, seat->stage, seat->partition, &s->let_go, &seat->copy, &e))
 		LOG_WARN("standby", "%s[%d]: %s", seat->stage->changelog, (int)seat->partition,
 			e.msg);
 	pthread_mutex_lock(&s->lock);
-	s->stats.rows += rows;
 	s->busy = NULL;
 	pthread_cond_broadcast(&s->freed);
 	pthread_mutex_unlock(&s->lock);
@@ -369,16 +404,13 @@ static void *standbys_run(void *arg)
 {
 	struct standbys *s = arg;
 	while (!atomic_load(s->conf.stop)) {
-		uint32_t copies = 0;
 		members_look(s);
-		for (uint32_t i = 0; i < s->nseats && !atomic_load(s->conf.stop); i++) {
-			if (!seat_enter(s, &s->seats[i]))
-				continue;
-			copies++;
-			seat_visit(s, &s->seats[i]);
-		}
+		seats_choose(s);
+		for (uint32_t i = 0; i < s->nseats && !atomic_load(s->conf.stop); i++)
+			if (seat_enter(s, &s->seats[i]))
+				seat_visit(s, &s->seats[i]);
 		pthread_mutex_lock(&s->lock);
-		s->stats.copies = copies;
+		s->rounds++;
 		pthread_mutex_unlock(&s->lock);
 		pause_round(s);
 	}
@@ -394,7 +426,7 @@ static void seats_make(struct standbys *s)
 	s->seats = xcalloc(n + 1, sizeof *s->seats);
 	for (uint32_t i = 0; i < p->nstages; i++)
 		for (int32_t k = 0; k < p->stages[i].partitions; k++)
-			s->seats[s->nseats++] = (struct seat_of){&p->stages[i], k, false};
+			s->seats[s->nseats++] = (struct seat_of){.stage = &p->stages[i], .partition = k};
 }
 
 static void standbys_free(struct standbys *s)

@@ -47,15 +47,23 @@ void standbys_take(struct standbys *s, const struct stage *stage, int32_t partit
 void standbys_give(struct standbys *s, const struct stage *stage, int32_t partition);
 
 struct standby_stats {
-	uint32_t copies;      /* kept by this node */
-	uint64_t rows;        /* applied so far */
+	uint32_t copies; /* kept by this node */
+	int64_t lag;     /* changelog records that they lack; -1: one was not looked at yet */
+	uint64_t rows;   /* applied so far */
+	uint64_t rounds; /* finished: each copy looked at */
 };
 void standbys_stats(struct standbys *s, struct standby_stats *out);
+
+/* How far a copy is. Its thread writes it while it follows; others may read it. */
+struct standby_copy {
+	_Atomic int64_t lag;   /* records to the changelog's end as last seen; -1: not known */
+	_Atomic uint64_t rows; /* applied, over all visits */
+};
 
 /* One copy brought up to its changelog's end, or to where stop was set. For the thread, and for
  * tests. */
 enum status standby_follow(const struct standby_conf *c, const struct stage *stage,
-	int32_t partition, const atomic_bool *let_go, uint64_t *rows, struct error *e);
+	int32_t partition, const atomic_bool *let_go, struct standby_copy *copy, struct error *e);
 /* Whether the node is one of those that the partition prefers. */
 bool standby_wanted(const char *node, const char *const *nodes, uint32_t nnodes,
 	const char *changelog, int32_t partition, uint32_t copies);

@@ -110,6 +110,18 @@ class Node:
                 found = (found or 0) + float(m[2])
         return found
 
+    def await_copies(self, job, seconds=90):
+        """Every copy kept here was looked at after this call, and lacked nothing."""
+        def job_now():
+            return self.json(f"/jobs/{job}")
+
+        def complete():
+            now = job_now()
+            return now.get("standby_rounds", 0) >= rounds and now["standby_tasks"] and now["standby_lag_records"] == 0
+        # One round may have begun before; the next one has not.
+        rounds = until(lambda: "standby_rounds" in (now := job_now()) and now["standby_rounds"] + 2, 30)
+        until(complete, seconds, lambda: (rounds, self.request(f"/jobs/{job}")[1][:1500], self.log()[-2000:]))
+
     def rss(self):
         with open(f"/proc/{self.process.pid}/status") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024

@@ -21,6 +21,7 @@
 
 #define EVENTS 4000
 #define PARTITIONS 3
+#define COPIES_MAX 8
 #define USERS 40
 #define ITEMS 12
 
@@ -76,7 +77,8 @@ struct world {
 	char dir[64];
 	struct store *standby; /* another node's */
 	char standby_dir[64];
-	uint64_t standby_rows;
+	struct standby_copy copies[COPIES_MAX]; /* by stage and partition */
+	uint32_t left_behind; /* visits that were cut short */
 	struct worker *worker;
 	struct clock_manual clock;
 	int faults; /* in a thousand calls; -1: everything fails */
@@ -153,14 +155,27 @@ static void standby_visit(struct world *w)
 	struct standby_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
 		.store = w->standby, .clock = &w->clock.clock, .node = "other", .copies = 1,
 		.memory_bytes = 4000, .stop = &never};
+	struct standby_copy *copy = w->copies;
 	for (uint32_t i = 0; i < w->plan->nstages; i++)
-		for (int32_t p = 0; p < w->plan->stages[i].partitions; p++) {
+		for (int32_t p = 0; p < w->plan->stages[i].partitions; p++, copy++) {
+			ck_assert(copy < w->copies + COPIES_MAX);
 			atomic_bool let_go = rnd(10) == 0;
 			struct error e;
-			if (standby_follow(&c, &w->plan->stages[i], p, &let_go, &w->standby_rows,
-				    &e))
+			if (standby_follow(&c, &w->plan->stages[i], p, &let_go, copy, &e))
 				ck_assert_msg(strstr(e.msg, "injected"), "%s", e.msg);
+			else if (let_go)
+				w->left_behind += copy->lag > 0;
+			else
+				ck_assert_int_eq(copy->lag, 0);
 		}
+}
+
+static uint64_t standby_rows(const struct world *w)
+{
+	uint64_t rows = 0;
+	for (int i = 0; i < COPIES_MAX; i++)
+		rows += w->copies[i].rows;
+	return rows;
 }
 
 static void world_open(struct world *w, bool disk, uint64_t memory)
@@ -468,8 +483,10 @@ static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
 	ck_assert_uint_eq(a, b);
 	if (disk && memory < 1 << 20)
 		check_trimmed(&rough);
-	if (disk)
-		ck_assert_uint_gt(rough.standby_rows, 0);
+	if (disk) {
+		ck_assert_uint_gt(standby_rows(&rough), 0);
+		ck_assert_uint_gt(rough.left_behind, 0);
+	}
 	world_close(&calm);
 	world_close(&rough);
 }

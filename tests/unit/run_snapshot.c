@@ -51,12 +51,12 @@ START_TEST(test_json_fields)
 	        "lag_records "
 	        "stream_time_ms watermark_ms last_commit_ms state_entities state_bytes records "
 	        "rows late "
-	        "dead standby_tasks standby_rows monitors alerts_firing drift_breached findings tasks views");
+	        "dead standby_tasks standby_lag_records standby_rows standby_rounds monitors alerts_firing drift_breached findings tasks views");
 	expect_keys(job, "name state error source commit_ms started_ms records_per_s "
 	                 "rows_per_s lag_records "
 	                 "stream_time_ms watermark_ms last_commit_ms state_entities "
 	                 "state_bytes records rows late "
-	                 "dead standby_tasks standby_rows monitors alerts_firing drift_breached findings task_counts nodes edges tasks views dead_by_reason "
+	                 "dead standby_tasks standby_lag_records standby_rows standby_rounds monitors alerts_firing drift_breached findings task_counts nodes edges tasks views dead_by_reason "
 	                 "dead_samples recent");
 	expect_keys(json_array_get(json_object_get(job, "tasks"), 0),
 	        "name stage partition owner owner_http state waits_for inputs records_per_s "
