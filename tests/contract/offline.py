@@ -189,7 +189,7 @@ def test_node_without_a_broker_waits_and_is_not_ready():
         await_(refused)
         assert p.poll() is None
         p.terminate()
-        assert p.wait(30) == DONE
+        assert p.wait(90) == DONE
     finally:
         p.kill()
 

@@ -106,7 +106,7 @@ class Node:
 
     def stop(self, how=signal.SIGTERM):
         self.p.send_signal(how)
-        return self.p.wait(30)
+        return self.p.wait(90)
 
 
 @functools.cache

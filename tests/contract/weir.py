@@ -19,7 +19,7 @@ def clean_env(**more):
     return env
 
 
-def weir(*args, env=None, cwd=None, input=None, timeout=60):
+def weir(*args, env=None, cwd=None, input=None, timeout=180):
     return subprocess.run([BIN, *args], env=env or clean_env(), cwd=cwd or TMP, input=input,
                           capture_output=True, text=True, timeout=timeout)
 
@@ -38,7 +38,7 @@ def write(name, text):
     return path
 
 
-def await_(what, seconds=30):
+def await_(what, seconds=90):
     """The first true answer of what(), before the deadline."""
     until = time.monotonic() + seconds
     while True:

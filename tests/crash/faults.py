@@ -56,7 +56,7 @@ def fault_static_member_killed_while_it_gives_up(box, seed):
     a = w.node("a", WEIR_FAILPOINT="rebalance.revoked:kill")
     w.await_work()
     w.node("b")
-    a.process.wait(30)
+    a.process.wait(60)
     w.node("a")
     finish(w)
     assert "nobody owns" in w.logs(), "the fault did not happen"
@@ -211,7 +211,7 @@ def fault_ambiguous_producer_is_replaced(box, seed):
     a = w.node("a", brokers=box.proxied, WEIR_FAILPOINT="epoch.reinit:kill")
     w.await_work()
     box.proxy.set(proxy.Rule(proxy.END_TXN, "lose", times=3))
-    a.process.wait(30)
+    a.process.wait(60)
     box.proxy.set()
     w.node("a", brokers=box.proxied)
     return finish(w)
@@ -314,7 +314,7 @@ def fault_two_nodes_one_folder(box, seed):
     w = started(box, seed, "shared")
     a = w.nodes["a"]
     other = w.node("a")
-    assert other.process.wait(20) == USAGE, other.log()[-1000:]
+    assert other.process.wait(60) == USAGE, other.log()[-1000:]
     w.nodes["a"] = a
     return finish(w)
 

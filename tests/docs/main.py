@@ -19,8 +19,8 @@ import operations
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 WEIR = os.environ["WEIR_BIN"]
-REPEAT_SECONDS = 60
-BLOCK_SECONDS = 120
+REPEAT_SECONDS = 180
+BLOCK_SECONDS = 300
 RUN_MARK = "<!-- tests/docs runs every command of this page -->"
 
 passed = failed = 0

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-SECONDS = 60
+SECONDS = 180
 
 
 class World:

@@ -119,7 +119,7 @@ def test_a_second_node_in_the_same_state_folder_is_refused():
     with case.node() as one:
         one.await_ready()
         with case.node() as two:
-            assert two.process.wait(20) == USAGE
+            assert two.process.wait(60) == USAGE
             assert os.path.join(case.folder, "state") in two.log(), two.log()
         assert one.ready()
 

@@ -26,7 +26,7 @@ def block(language, word):
 def run(text):
     words = shlex.split(text)
     assert words[0] == "weir", text
-    r = subprocess.run([WEIR, *words[1:]], env=ENV, cwd=TMP, capture_output=True, text=True, timeout=60)
+    r = subprocess.run([WEIR, *words[1:]], env=ENV, cwd=TMP, capture_output=True, text=True, timeout=180)
     assert r.returncode == 0, (text, r.returncode, r.stdout[-2000:], r.stderr[-2000:])
     return r.stdout
 

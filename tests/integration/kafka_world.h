@@ -18,7 +18,7 @@
 
 #define PARTS_MAX 8
 #define SEEN_MAX 20000
-#define WAIT_MS 30000
+#define WAIT_MS 90000 /* against hanging: the machine has other things to do */
 
 static struct error ok_error;
 #define E (&ok_error)

@@ -15,7 +15,7 @@
 
 #define OPS (&redis_online)
 #define T "j:s:0"
-#define DRAIN_MS 10000
+#define DRAIN_MS 60000
 
 static struct redis_server server;
 static struct online *o;
@@ -151,7 +151,7 @@ static void stream_is_there(int64_t epoch, int64_t version)
 /* The way of run/online.h with the state at epoch c, tried again until the store takes it. */
 static void repair(int64_t c)
 {
-	int64_t until = test_now_ms() + 10000;
+	int64_t until = test_now_ms() + DRAIN_MS;
 	for (;;) {
 		ck_assert_msg(test_now_ms() < until, "%s", stats().last_error);
 		if (record() == c)
@@ -496,7 +496,7 @@ START_TEST(a_frozen_server_never_blocks_a_put)
 	int64_t begin = test_now_ms();
 	int64_t taken = stream(11, 1000, &behind);
 	/* 990 epochs against a time-out of 500 ms each, had one of them waited */
-	ck_assert_int_lt(test_now_ms() - begin, 5000);
+	ck_assert_int_lt(test_now_ms() - begin, 30000);
 	ck_assert(behind);
 	ck_assert_int_gt(taken, 10);
 	ck_assert_int_lt(taken, 1000);
@@ -742,7 +742,7 @@ START_TEST(closes_at_once_with_a_queue_and_no_server)
 	int64_t begin = test_now_ms();
 	OPS->close(o);
 	o = NULL;
-	ck_assert_int_lt(test_now_ms() - begin, 1500);
+	ck_assert_int_lt(test_now_ms() - begin, 2500);
 }
 END_TEST
 

@@ -9,7 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from until import until
+from until import PATIENCE, until
 
 BIN = os.environ["WEIR_BIN"]
 DONE, NO, USAGE, OUTSIDE = 0, 1, 2, 3
@@ -20,7 +20,7 @@ def clean_env():
 
 
 def weir(*args, timeout=60, cwd=None):
-    return subprocess.run([BIN, *args], env=clean_env(), cwd=cwd, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([BIN, *args], env=clean_env(), cwd=cwd, capture_output=True, text=True, timeout=PATIENCE * timeout)
 
 
 def exits(want, *args, **more):
@@ -64,7 +64,7 @@ class Node:
     def stop(self, seconds=30):
         """SIGTERM; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE * seconds)
 
     def kill(self):
         self.process.kill()
@@ -79,7 +79,7 @@ class Node:
         r = urllib.request.Request(f"http://{self.http}{path}", method=method, headers=headers or {},
                                    data=body.encode() if body is not None else None)
         try:
-            with urllib.request.urlopen(r, timeout=10) as answer:
+            with urllib.request.urlopen(r, timeout=10 * PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode()
