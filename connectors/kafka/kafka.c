@@ -43,6 +43,7 @@ const struct log_ops kafka_log = {
         .begin = producer_begin,
         .append = producer_append,
         .flush = producer_flush,
+        .refused = refusal_at,
         .delivered = producer_delivered,
         .send_offsets = producer_send_offsets,
         .commit = producer_commit,

@@ -95,10 +95,13 @@ static void on_delivered(rd_kafka_t *h, const rd_kafka_message_t *m, void *opaqu
 
 void session_unwritten(struct log_session *s, struct part *p, rd_kafka_resp_err_t err)
 {
-	if (s->nfailed++ == 0) {
+	bool refused = refusal_no_retry_heals(err);
+	/* With one that is refused for good librdkafka drops the others, and may say so first. */
+	if (s->nfailed++ == 0 || (refused && !refusal_no_retry_heals(s->failure))) {
 		s->failure = err;
 		s->failed_at = p;
 	}
+	s->unanswered |= err < 0 && !refused;
 }
 
 int64_t producer_delivered(struct log_session *s, uint32_t topic, int32_t partition)
@@ -263,42 +266,30 @@ enum status producer_begin(struct log_session *s, struct error *e)
 		return error_set(e, ERR_ABORT, 0,
 		        "the producer of %s must be initialised first", s->transactional_id);
 	s->nfailed = 0;
-	s->unsure = false;
+	s->unsure = s->unanswered = s->refused = false;
 	s->failure = 0;
 	s->began_ns = clock_mono_ns(&clock_system);
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(s->producer.rk);
 	return error ? refused(s, error, "beginning a transaction", e) : ST_OK;
 }
 
-static bool no_retry_heals(rd_kafka_resp_err_t err)
-{
-	switch (err) {
-	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A record that could not be written. */
+/* A record that could not be written; where is not always known. */
 static enum status unwritten(
-        struct log_session *s, rd_kafka_resp_err_t err, const struct part *p, struct error *e)
+        struct log_session *s, rd_kafka_resp_err_t err, struct part *p, struct error *e)
 {
-	char what[400], why[300];
-	snprintf(what, sizeof what, "writing to %s[%" PRId32 "]", p->topic->name, p->partition);
+	char what[400] = "writing", why[300];
+	refusal_find(s, &err, &p);
+	if (p)
+		snprintf(what, sizeof what, "writing to %s[%" PRId32 "]", p->topic->name,
+		        p->partition);
 	rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->producer.rk, why, sizeof why);
 	if (code)
 		return fatal(s, code, why, what, e);
 	client_error(&s->producer, e, err, NULL, "%s", what);
+	s->refused = refusal_no_retry_heals(err);
+	s->refused_at = p;
 	if (e)
-		e->class = no_retry_heals(err) ? ERR_FATAL : ERR_ABORT;
+		e->class = s->refused ? ERR_FATAL : ERR_ABORT;
 	return ST_ERR;
 }
 
@@ -393,9 +384,8 @@ enum status producer_commit(struct log_session *s, struct error *e)
  * more. */
 static bool under_way(const struct log_session *s)
 {
-	bool answered = !s->nfailed || s->failure > 0 || no_retry_heals(s->failure);
 	return !rd_kafka_fatal_error(s->producer.rk, NULL, 0) &&
-	       (s->unsure || !answered || rd_kafka_outq_len(s->producer.rk) > 0);
+	       (s->unsure || s->unanswered || rd_kafka_outq_len(s->producer.rk) > 0);
 }
 
 enum status producer_abort(struct log_session *s, struct error *e)

@@ -74,9 +74,13 @@ struct log_session {
 	int64_t began_ns;      /* begin() of the open transaction */
 	struct append *append; /* append.c's; NULL until used */
 	bool unsure;      /* adding the offsets failed: its request may be under way */
+	bool unanswered;  /* a record was given up, and its request may be */
 	uint32_t nfailed;      /* records of this transaction that were not written */
 	rd_kafka_resp_err_t failure;
 	struct part *failed_at;
+	/* refusal.c; of this transaction */
+	bool refused;
+	struct part *refused_at; /* NULL: not told */
 
 	atomic_ullong records, bytes, stale, appended, rebalances, losses, producers;
 };
@@ -123,5 +127,11 @@ enum status producer_send_offsets(
 enum status producer_commit(struct log_session *s, struct error *e);
 enum status producer_abort(struct log_session *s, struct error *e);
 enum status producer_fence(struct log_broker *b, const char *transactional_id, struct error *e);
+
+/* refusal.c */
+bool refusal_no_retry_heals(rd_kafka_resp_err_t err);
+/* Why a record was not written and where, when librdkafka knows only that it was not. */
+void refusal_find(struct log_session *s, rd_kafka_resp_err_t *err, struct part **at);
+bool refusal_at(struct log_session *s, struct log_position *at);
 
 #endif

@@ -78,6 +78,55 @@ static bool task_takes_part(const struct task *t)
 	return t->phase == PHASE_RUNNING && t->progressed;
 }
 
+/* -- whose records were refused -- */
+
+static bool stage_topic(const struct worker *w, struct log_position at, const char *name)
+{
+	return w->conf.log->topic(w->session, name) == at.topic;
+}
+
+/* Whether a record there may be the task's. */
+static bool may_write(const struct task *t, struct log_position at)
+{
+	const struct worker *w = t->worker;
+	const struct plan *p = w->conf.plan;
+	if (at.topic == t->changelog)
+		return t->partition == at.partition;
+	for (uint32_t i = 0; i < t->stage->nviews; i++)
+		if (stage_topic(w, at, p->views[t->stage->views[i]].topic))
+			return t->partition == at.partition;
+	for (uint32_t i = 0; i < t->stage->nout; i++)
+		if (stage_topic(w, at, t->stage->out[i]->topic))
+			return true;
+	return false;
+}
+
+static void blame_clear(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		w->tasks[i]->refused = false;
+}
+
+void commit_blame(struct worker *w, struct task *t, const struct error *e)
+{
+	struct log_position at;
+	uint32_t n = 0;
+	blame_clear(w);
+	if (e->class != ERR_FATAL || !w->conf.log->refused(w->session, &at))
+		return;
+	for (uint32_t i = 0; at.topic != LOG_TOPIC_NONE && i < w->ntasks; i++) {
+		struct task *k = w->tasks[i];
+		k->refused = k->phase == PHASE_RUNNING && may_write(k, at);
+		n += k->refused;
+	}
+	if (n)
+		return;
+	/* A topic that several write to: whoever called, or else all that run. */
+	for (uint32_t i = 0; i < w->ntasks; i++)
+		w->tasks[i]->refused = w->tasks[i]->phase == PHASE_RUNNING &&
+				       (!t || at.topic == LOG_TOPIC_NONE || t == w->tasks[i]);
+}
+
 /* Steps 2 to 4. */
 static enum status epoch_produce(struct worker *w, struct error *e)
 {
@@ -88,7 +137,8 @@ static enum status epoch_produce(struct worker *w, struct error *e)
 		if (!task_takes_part(t))
 			continue;
 		if (task_append(t, e)) {
-			w->commit.refused = t;
+			w->commit.failed = t;
+			commit_blame(w, t, e);
 			return ST_ERR;
 		}
 		if (t->next_offset != t->marker.inputs[0].next_offset || t->first_marker ||
@@ -96,8 +146,13 @@ static enum status epoch_produce(struct worker *w, struct error *e)
 			next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
 	}
 	INVARIANT(n || !rule_kept(FP_RULE_IDLE_OFFSETS));
-	if (failpoint(FP_EPOCH_FLUSH, e) || w->conf.log->flush(w->session, e) ||
-		failpoint(FP_EPOCH_OFFSETS, e))
+	if (failpoint(FP_EPOCH_FLUSH, e))
+		return ST_ERR;
+	if (w->conf.log->flush(w->session, e)) {
+		commit_blame(w, NULL, e);
+		return ST_ERR;
+	}
+	if (failpoint(FP_EPOCH_OFFSETS, e))
 		return ST_ERR;
 	return n ? w->conf.log->send_offsets(w->session, next, n, e) : ST_OK;
 }
@@ -234,7 +289,8 @@ static bool nobody_takes_part(const struct worker *w)
 
 enum status commit_epoch(struct worker *w, struct error *e)
 {
-	w->commit.refused = NULL;
+	w->commit.failed = NULL;
+	blame_clear(w);
 	if (w->commit.dirty && nobody_takes_part(w)) {
 		/* Those who did were revoked, or have failed, after their epoch was given up. */
 		w->commit.dirty = false;

@@ -20,7 +20,7 @@ struct commit {
 	int64_t started_ns;    /* of the epoch's first record */
 	uint64_t appended_bytes;
 	uint64_t epochs, aborts, unknowns;
-	struct task *refused;  /* of the last epoch: whose records the log does not take */
+	struct task *failed;   /* of the last epoch: its rows or its marker could not be appended */
 	int64_t took_ns_max;
 };
 
@@ -33,5 +33,8 @@ bool commit_is_due(struct worker *w);
 enum status commit_epoch(struct worker *w, struct error *e);
 /* Gives the epoch up: it cannot have committed. */
 void commit_abandon(struct worker *w);
+/* Before it is given up: marks the tasks whose records the log refused for good. t: whose call met
+ * it, or NULL. */
+void commit_blame(struct worker *w, struct task *t, const struct error *e);
 
 #endif

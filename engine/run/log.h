@@ -21,6 +21,7 @@
 #include "base/slice.h"
 
 #define LOG_OFFSET_NONE (-1) /* no committed offset */
+#define LOG_TOPIC_NONE UINT32_MAX
 #define LOG_HEADERS_MAX 32   /* of one record */
 
 struct log_header {
@@ -181,8 +182,12 @@ struct log_ops {
 	enum status (*append)(struct log_session *s, uint32_t topic, int32_t partition,
 		struct slice key, const struct slice *value, const struct log_header *headers,
 		uint32_t nheaders, int64_t timestamp, struct error *e);
-	/* Every delivery report in and OK, or an error. */
+	/* Every delivery report in and OK, or an error. ERR_FATAL: see refused. */
 	enum status (*flush)(struct log_session *s, struct error *e);
+	/* After append or flush said ERR_FATAL, before abort: whether it is that records were
+	 * refused, so that no producer will write them, and where; topic LOG_TOPIC_NONE: not told.
+	 * False: it is the producer's end (fenced, say). */
+	bool (*refused)(struct log_session *s, struct log_position *at);
 	/* Offset after the last record delivered to the partition on this session; -1 if none. */
 	int64_t (*delivered)(struct log_session *s, uint32_t topic, int32_t partition);
 	/* Takes the group metadata now; generation < 0 is ERR_ABORT. n must not be 0. */

@@ -446,6 +446,7 @@ const struct log_ops memory_log = {
 	.begin = mem_begin,
 	.append = mem_append,
 	.flush = mem_flush,
+	.refused = mem_refused,
 	.delivered = mem_delivered,
 	.send_offsets = mem_send_offsets,
 	.commit = mem_commit,

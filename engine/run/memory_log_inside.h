@@ -80,7 +80,7 @@ struct log_session {
 	uint32_t npending, cap_pending;
 	struct log_position *sent;
 	uint32_t nsent;
-	bool ready, ambiguous, begun;
+	bool ready, ambiguous, begun, refused;
 	struct log_session *next_session; /* of the broker */
 };
 
@@ -132,6 +132,7 @@ enum status mem_append(struct log_session *s, uint32_t topic, int32_t partition,
 	struct slice key, const struct slice *value, const struct log_header *headers,
 	uint32_t nheaders, int64_t timestamp, struct error *e);
 enum status mem_flush(struct log_session *s, struct error *e);
+bool mem_refused(struct log_session *s, struct log_position *at);
 int64_t mem_delivered(struct log_session *s, uint32_t topic, int32_t partition);
 enum status mem_send_offsets(struct log_session *s, const struct log_position *next,
 	uint32_t n, struct error *e);

@@ -257,6 +257,7 @@ enum status mem_begin(struct log_session *s, struct error *e)
 	if (f)
 		return mem_injected(e, f, ERR_ABORT, "begin");
 	s->begun = true;
+	s->refused = false;
 	return ST_OK;
 }
 
@@ -281,7 +282,19 @@ enum status mem_append(struct log_session *s, uint32_t topic, int32_t partition,
 enum status mem_flush(struct log_session *s, struct error *e)
 {
 	enum memory_fault f = fault_at(s, MEM_FLUSH);
+	s->refused = f == MEM_REFUSE;
 	return f ? mem_injected(e, f, ERR_ABORT, "flush") : ST_OK;
+}
+
+/* The last record: the tasks' changelogs come after all else. */
+bool mem_refused(struct log_session *s, struct log_position *at)
+{
+	*at = (struct log_position){.topic = LOG_TOPIC_NONE};
+	if (s->refused && s->npending) {
+		const struct mem_pending *p = &s->pending[s->npending - 1];
+		*at = (struct log_position){p->topic, p->partition, 0};
+	}
+	return s->refused;
 }
 
 int64_t mem_delivered(struct log_session *s, uint32_t topic, int32_t partition)

@@ -85,6 +85,7 @@ struct task {
 	int64_t held_until_ns;     /* its decoder waits for a schema; 0: not held */
 	bool fetching;             /* the session reads its input */
 	bool first_marker;         /* its first marker is still to be written */
+	bool refused;              /* of the last epoch: the log does not take its records */
 	struct task_counts counts, committed_counts;
 	struct dead_sample dead[DEAD_SAMPLES];
 	uint32_t ndead;

@@ -220,10 +220,27 @@ static bool is_tasks_own(const struct worker *w, const struct error *e)
 	return e->class == ERR_FATAL && w->conf.log->producer_ready(w->session);
 }
 
+/* Stops those whose records the log refuses for good; false: there are none. */
+static bool refused_stop(struct worker *w, const struct error *e)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		struct task *t = w->tasks[i];
+		if (t->refused && t->phase == PHASE_RUNNING)
+			worker_task_fail(w, t, e);
+		any |= t->refused;
+		t->refused = false;
+	}
+	return any;
+}
+
 /* A batch could not be taken in: nothing of this epoch may commit. */
 void worker_process_failed(struct worker *w, struct task *t, const struct error *e)
 {
+	commit_blame(w, t, e);
 	commit_abandon(w);
+	if (refused_stop(w, e))
+		return;
 	if (is_tasks_own(w, e)) {
 		worker_task_fail(w, t, e);
 		return;
@@ -425,8 +442,10 @@ static enum status commit_try(struct worker *w)
 	int64_t from = clock_mono_ns(w->conf.clock);
 	enum status st = commit_epoch(w, &e);
 	w->spent.output_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
-	if (st && w->commit.refused && is_tasks_own(w, &e)) {
-		worker_task_fail(w, w->commit.refused, &e);
+	if (st && refused_stop(w, &e))
+		return ST_ERR;
+	if (st && w->commit.failed && is_tasks_own(w, &e)) {
+		worker_task_fail(w, w->commit.failed, &e);
 		return ST_ERR;
 	}
 	if (st) {

@@ -18,9 +18,10 @@ import limits
 import monitors
 import names
 import outages
+import refusals
 import world
 
-MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors)
+MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors, refusals)
 SIDE_BY_SIDE = 2
 
 

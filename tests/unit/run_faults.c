@@ -275,6 +275,29 @@ START_TEST(changelog_row_refused)
 }
 END_TEST
 
+/* The flush finds that one partition's records are refused: that task stops, the other one goes on,
+ * and nobody tries for ever. */
+START_TEST(flush_refused)
+{
+	struct world w;
+	world_open(&w, false);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	event(&w, 0, 1, T0);
+	fail_next(&w, MEM_FLUSH, MEM_REFUSE, 1);
+	steps(&w, 0, 50);
+	ck_assert_int_eq(w.times, 0);
+	ck_assert_int_eq(task_of(&w, 0, 0)->phase, PHASE_FAILED);
+	ck_assert_ptr_nonnull(strstr(task_of(&w, 0, 0)->error.msg, "flush"));
+	ck_assert_int_eq(task_of(&w, 0, 1)->phase, PHASE_RUNNING);
+	event(&w, 1, 2, T0);
+	steps(&w, 0, 2000);
+	ck_assert_uint_eq(records(&w, "weir.users.v1", 0), 0);
+	ck_assert_uint_eq(records(&w, "weir.users.v1", 1), 1);
+	world_close(&w);
+}
+END_TEST
+
 /* Fenced: every call of the producer is refused, abort too. It is the producer's end, no task's. */
 START_TEST(fenced_producer_is_replaced)
 {
@@ -634,6 +657,7 @@ int main(void)
 	tcase_add_loop_test(tc, taken_while_the_first_marker_fails, 0, 2);
 	tcase_add_test(tc, refused_before_the_first_marker);
 	tcase_add_test(tc, changelog_row_refused);
+	tcase_add_test(tc, flush_refused);
 	tcase_add_test(tc, fenced_producer_is_replaced);
 	tcase_add_test(tc, producer_that_cannot_begin_is_replaced);
 	tcase_add_test(tc, reader_that_does_not_open);
