@@ -80,6 +80,13 @@ enum status duck_run(struct duck *d, const char *sql, const char *what, struct e
 	return st;
 }
 
+enum status duck_memory(struct duck *d, uint64_t memory_bytes, struct error *e)
+{
+	char sql[64];
+	snprintf(sql, sizeof sql, "SET memory_limit = '%" PRIu64 "B'", memory_bytes);
+	return duck_run(d, sql, "opening DuckDB", e);
+}
+
 enum status duck_unordered(struct duck *d, struct error *e)
 {
 	return duck_run(d, "SET preserve_insertion_order = false", "opening DuckDB", e);

@@ -21,6 +21,8 @@ struct duck {
 enum status duck_open(struct duck *d, uint64_t memory_bytes, uint32_t threads,
         const char *spill, struct error *e);
 void duck_close(struct duck *d);
+/* Another memory limit from now on. */
+enum status duck_memory(struct duck *d, uint64_t memory_bytes, struct error *e);
 /* what says what is being done, for the message. */
 enum status duck_run(struct duck *d, const char *sql, const char *what, struct error *e);
 /* The caller destroys out, after an error too. */

@@ -46,20 +46,28 @@ static uint64_t column_bytes(const char *type)
 	return strchr(type, '[') || strchr(type, '(') ? PLACE_BYTES + 2 * TEXT_BYTES : 8;
 }
 
-uint64_t pass_row_bytes(const struct plan *p)
+uint64_t pass_output_bytes(const struct plan *p)
 {
-	uint64_t n = INDEX_ROW_BYTES + 12 + 8; /* the index; t and chunk_of; T */
+	uint64_t n = 0;
 	for (uint32_t i = 0; i < p->nspine; i++)
 		n += column_bytes(p->spine[i].type);
 	for (uint32_t i = 0; i < p->nviews; i++) {
 		const struct plan_view *v = &p->views[i];
-		n += 8 + PLACE_BYTES * v->nentity;
+		n += 8; /* the age */
 		for (uint32_t k = 0; k < v->nfeatures; k++) {
 			int at = plan_column_find(v->columns, v->ncolumns, v->features[k].name);
 			n += column_bytes(v->columns[at].type);
 		}
 	}
 	return n;
+}
+
+uint64_t pass_row_bytes(const struct plan *p)
+{
+	uint64_t n = INDEX_ROW_BYTES + 12 + 8; /* the index; t and chunk_of; T */
+	for (uint32_t i = 0; i < p->nviews; i++)
+		n += PLACE_BYTES * p->views[i].nentity;
+	return n + pass_output_bytes(p);
 }
 
 enum status pass_init(struct pass *p, struct error *e)

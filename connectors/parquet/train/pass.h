@@ -42,8 +42,9 @@ void pass_release(struct pass *p);
 enum status pass_next(struct pass *p, struct error *e);
 /* Before the last chunk is needed no more. */
 void pass_chunk_free(struct pass *p, struct pass_chunk *c);
-/* Without the spine's own columns. */
+/* What a row takes in memory, about: of a pass, with its indexes; of the output. */
 uint64_t pass_row_bytes(const struct plan *p);
+uint64_t pass_output_bytes(const struct plan *p);
 
 /* -- read.c -- */
 #define PASS_THREADS_MAX 16

@@ -4,8 +4,9 @@
 // export, in any order), the plan, passes, the manifest.
 //
 // Memory: five eighths for a pass's rows, indexes and values, three sixteenths for reading the
-// export, as much for the spine and the output. What a pass does not hold is the next pass's,
-// at the price of going over the export again.
+// export, as much for the spine and the output, or what a row group of the output needs: that
+// comes out of the pass's part. What a pass does not hold is the next pass's, at the price of
+// going over the export again.
 #include "connectors/parquet/train/train.h"
 
 #include <inttypes.h>
@@ -18,7 +19,8 @@
 #include "connectors/parquet/train/write.h"
 
 #define PASS_ROWS_MIN 4096
-#define DUCK_BYTES_MIN ((uint64_t)64 << 20) /* below it a row group does not fit */
+#define DUCK_BYTES_MIN ((uint64_t)64 << 20)
+#define WRITER_BYTES ((uint64_t)16 << 20) /* what it encodes, beside its row group */
 
 struct train {
 	struct train_conf conf;
@@ -50,10 +52,24 @@ static enum status duck_start(
 	return duck_run(d, "SET TimeZone = 'UTC'", "opening DuckDB", e);
 }
 
-static enum status ducks_open(struct train *t, struct error *e)
+static uint64_t duck_part(const struct train *t)
 {
 	uint64_t part = t->conf.memory_bytes / 16 * 3;
-	part = part < DUCK_BYTES_MIN ? DUCK_BYTES_MIN : part;
+	return part < DUCK_BYTES_MIN ? DUCK_BYTES_MIN : part;
+}
+
+/* What the writer needs above its part, now that the columns are known. */
+static enum status writer_grow(struct train *t, uint64_t *more, struct error *e)
+{
+	uint64_t part = duck_part(t);
+	uint64_t need = WRITE_GROUP_ROWS * pass_output_bytes(&t->plan) * 2 + WRITER_BYTES;
+	*more = need > part ? need - part : 0;
+	return *more ? duck_memory(&t->writer, need, e) : ST_OK;
+}
+
+static enum status ducks_open(struct train *t, struct error *e)
+{
+	uint64_t part = duck_part(t);
 	if (duck_start(t, &t->readers[0], part, "spill-in", e) ||
 	        duck_unordered(&t->readers[0], e) ||
 	        duck_start(t, &t->writer, part, "spill-out", e))
@@ -70,7 +86,10 @@ static enum status ducks_open(struct train *t, struct error *e)
 
 static enum status passes_open(struct train *t, struct error *e)
 {
-	uint64_t rows = t->conf.memory_bytes / 8 * 5 / pass_row_bytes(&t->plan);
+	uint64_t part = t->conf.memory_bytes / 8 * 5, more;
+	if (writer_grow(t, &more, e))
+		return ST_ERR;
+	uint64_t rows = (part > more ? part - more : 0) / pass_row_bytes(&t->plan);
 	t->pass = (struct pass){.plan = &t->plan,
 	        .readers = t->readers,
 	        .nreaders = t->pass.nreaders,

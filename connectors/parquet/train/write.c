@@ -17,7 +17,6 @@
 #include "connectors/parquet/files.h"
 
 #define ROWS_NAME "weir_training_rows"
-#define ROW_GROUP_ROWS 122880
 #define HASH_BYTES (1u << 20) /* read at a time */
 
 struct output {
@@ -152,7 +151,7 @@ enum status write_rows(
 	duck_text(&b, temp);
 	buf_printf(&b,
 	        " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, USE_TMP_FILE false)",
-	        ROW_GROUP_ROWS);
+	        WRITE_GROUP_ROWS);
 	enum status st = duck_run(&own, buf_cstr(&b), "writing Parquet", e);
 	buf_release(&b);
 	duckdb_disconnect(&own.conn);

@@ -7,6 +7,8 @@
 
 #include "connectors/parquet/train/leak.h"
 
+#define WRITE_GROUP_ROWS 122880 /* of a row group, which DuckDB holds whole */
+
 /* Pulls passes until the spine ends and writes their rows to path, whole and synced, under its
  * temporary name. */
 enum status write_rows(
