@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill -9, many times: at random moments and at every failpoint, one node or two."""
+import math
 import subprocess
 import time
 from collections import Counter
@@ -14,9 +15,10 @@ MOVE_SECONDS = SESSION_MS / 1000 + 1.5
 
 
 class Kills:
-    def __init__(self, seed, kills, nodes, say, box=None):
+    def __init__(self, seed, kills, nodes, say, box=None, deadline=math.inf):
+        """deadline: of time.monotonic(); no kill is begun after it, and what was done is checked."""
         self.w = World(seed, box=box, label=f"kills{nodes}")
-        self.kills, self.names, self.say = kills, ["a", "b"][:nodes], say
+        self.kills, self.names, self.say, self.deadline = kills, ["a", "b"][:nodes], say, deadline
         self.done, self.at, self.unmet = 0, Counter(), Counter()
         self.plan = self.schedule()
 
@@ -85,7 +87,7 @@ class Kills:
         w.stream.go()
         w.await_work()
         i = 0
-        while self.done < self.kills:
+        while self.done < self.kills and time.monotonic() < self.deadline:
             self.one(self.plan[i])
             i += 1
             if i % CHECK_EVERY == 0:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills, faults and broken rules against real servers; see tests/crash/README.md."""
 import argparse
+import math
 import os
 import random
 import shutil
@@ -17,16 +18,20 @@ import report
 import rules
 from box import Box
 
+PART_KILLS = 100
 TMP = tempfile.mkdtemp(prefix="crash.", dir=os.environ.get("WEIR_TMP"))
 
 
 def arguments():
     p = argparse.ArgumentParser(prog="tests/crash/run", description=__doc__)
     p.add_argument("--kills", type=int, default=50, metavar="N", help="kill -9 so often (50)")
+    p.add_argument("--nodes", type=int, choices=(1, 2), help="kills of so many nodes alone, with --seed as it is in the report")
     p.add_argument("--seed", type=int, metavar="S", help="of all that is random; printed, to do it again")
     p.add_argument("--fault", action="append", metavar="NAME", help="this fault alone; may be given more than once")
     p.add_argument("--rule", action="append", metavar="NAME", help="this rule switched off alone; likewise")
     p.add_argument("--night", action="store_true", help="1000 kills unless --kills is given, and all the faults; writes docs/crash-report.md")
+    p.add_argument("--minutes", type=float, default=90, metavar="M", help="of a night: begin nothing after that (90)")
+    p.add_argument("--results", metavar="FILE", help="add each part to this file; the report is written from it")
     p.add_argument("--list", action="store_true", help="the names of the faults and of the rules")
     a = p.parse_args()
     if a.night and "--kills" not in " ".join(sys.argv):
@@ -39,10 +44,11 @@ def say(text):
 
 
 class Run:
-    def __init__(self, args):
+    def __init__(self, args, results):
         self.args, self.seed = args, args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 31)
-        self.results = []  # (kind, name, ok, seconds, figures or why)
+        self.results = results
         self.lane, self.boxes = threading.local(), []
+        self.deadline = time.monotonic() + args.minutes * 60 if args.night else math.inf
 
     def servers(self):
         """Of this lane."""
@@ -51,10 +57,13 @@ class Run:
             self.boxes.append(self.lane.box)
         return self.lane.box
 
-    def one(self, kind, name, what):
-        since, world, ok = time.monotonic(), [], True
+    def one(self, kind, name, what, seed=None):
+        since, ok = time.monotonic(), True
+        seed = self.seed if seed is None else seed
+        if since > self.deadline:
+            return
         try:
-            found = what(world)
+            found = what()
         except Exception as e:
             ok, found = False, f"{type(e).__name__}: {e}"
             say("".join(traceback.format_exception(e, limit=-4)))
@@ -63,39 +72,48 @@ class Run:
             w.close(keep=not ok)
             if not ok:
                 say(f"kept: {w.folder}")
-        self.results.append((kind, name, ok, seconds, found))
-        say(f"{'ok    ' if ok else 'FAILED'} {kind} {name} ({seconds:.0f} s) seed {self.seed}: "
+        self.results.add(kind, name, seed, ok, seconds, found)
+        say(f"{'ok    ' if ok else 'FAILED'} {kind} {name} ({seconds:.0f} s) seed {seed}: "
             f"{found if ok else str(found)[:500]}")
+        self.servers().proxy.set()
 
-    def kills(self, count, nodes):
-        def what(_):
-            return kills.Kills(self.seed + nodes, count, nodes, say, box=self.servers()).run().figures()
-        self.one("kills", f"{count} of {nodes} node{'s' * (nodes > 1)}", what)
+    def kills(self, count, nodes, seed):
+        def what():
+            return kills.Kills(seed, count, nodes, say, box=self.servers(), deadline=self.deadline).run().figures()
+        self.one("kills", f"{count} of {nodes} node{'s' * (nodes > 1)}", what, seed)
 
     def fault(self, name):
-        self.one("fault", name.replace("_", " "), lambda _: faults.ALL[name](self.servers(), self.seed).figures())
-        self.servers().proxy.set()
+        self.one("fault", name.replace("_", " "), lambda: faults.ALL[name](self.servers(), self.seed).figures())
 
     def rule(self, name):
-        self.one("rule", name, lambda _: rules.seen(name, self.servers(), self.seed))
-        self.servers().proxy.set()
+        self.one("rule", name, lambda: rules.seen(name, self.servers(), self.seed))
 
     def all(self):
         a = self.args
+        if a.nodes:
+            self.kills(a.kills, a.nodes, self.seed)
+            return
         if a.fault or a.rule:
             for name in a.fault or ():
                 self.fault(name.replace(" ", "_").replace("-", "_"))
             for name in a.rule or ():
                 self.rule(name)
             return
-        # Most of the time passes in waiting, so two lanes, each with its own servers.
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(self.all_kills), pool.submit(self.all_faults)]:
+        # Most of the time passes in waiting, so there are lanes, each with its own servers.
+        lanes = [self.all_faults] + ([lambda: self.all_kills(1), lambda: self.all_kills(2)] if a.night
+                                     else [lambda: self.all_kills(1, 2)])
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            for done in [pool.submit(lane) for lane in lanes]:
                 done.result()
 
-    def all_kills(self):
-        self.kills(self.args.kills - self.args.kills // 2, 1)
-        self.kills(self.args.kills // 2, 2)
+    def all_kills(self, *nodes):
+        """Half of them with each number of nodes, in parts with a seed of their own."""
+        for n in nodes:
+            left, part = (self.args.kills + (n == 1)) // 2, 0
+            while left > 0:
+                count = min(left, PART_KILLS)
+                self.kills(count, n, self.seed + 1000 * n + part)
+                left, part = left - count, part + 1
 
     def all_faults(self):
         for name in faults.ALL if self.args.night else faults.SAMPLE:
@@ -110,22 +128,22 @@ def main():
         for name in list(faults.ALL) + list(rules.ALL):
             print(name)
         return 0
-    run = Run(args)
+    results = report.Results(args.results or os.path.join(TMP, "results"))
+    run = Run(args, results)
     say(f"seed {run.seed}: to do this again, --seed {run.seed}")
-    since = time.time()
     try:
         run.all()
     finally:
         for box in run.boxes:
             box.close()
-    good = sum(r[2] for r in run.results)
-    if args.night:
-        report.write(run, time.time() - since)
-    if good == len(run.results):
+    good, wrong = results.here()
+    if args.night or args.results:
+        report.write(results)
+    if not wrong:
         shutil.rmtree(TMP, ignore_errors=True)
-    print(f"suite: {good} passed, {len(run.results) - good} failed")
+    print(f"suite: {good} passed, {wrong} failed")
     sys.stdout.flush()
-    return good != len(run.results)
+    return wrong > 0
 
 
 os._exit(main())  # client threads of a failed fault must not keep us

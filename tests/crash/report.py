@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/crash-report.md: what a long run did, with what seed, and what came of it."""
+"""docs/crash-report.md: what a long run did, with what seeds, and what came of it. It is written from the parts'
+results, one line each, so that a run may end early and parts may be added."""
 import datetime
+import json
 import os
 import platform
 import subprocess
+import threading
+from collections import Counter
 
 from servers import ROOT
 
@@ -19,45 +23,79 @@ def commit():
     return r.stdout.strip() or "unknown"
 
 
+class Results:
+    """A file of parts, of this run and of those before it; the last of a name counts."""
+
+    def __init__(self, path):
+        self.path, self.lock, self.counts = path, threading.Lock(), [0, 0]
+        self.about = {"version": version(), "commit": commit(), "date": str(datetime.date.today())}
+
+    def add(self, kind, name, seed, ok, seconds, found):
+        part = {"kind": kind, "name": name, "seed": seed, "ok": ok, "seconds": round(seconds),
+                "found": found if isinstance(found, dict) else str(found), **self.about}
+        with self.lock:
+            self.counts[not ok] += 1
+            with open(self.path, "a") as f:
+                f.write(json.dumps(part) + "\n")
+
+    def here(self):
+        """How many parts of this run were right, and wrong."""
+        return self.counts
+
+    def parts(self):
+        with open(self.path) as f:
+            parts = [json.loads(line) for line in f]
+        last = {(p["kind"], p["name"], p["seed"] if p["kind"] == "kills" else 0): p for p in parts}
+        return sorted(last.values(), key=lambda p: ("kills", "fault", "rule").index(p["kind"]))
+
+
 def cell(found):
     if isinstance(found, dict):
-        return ", ".join(f"{v} {k}" if isinstance(v, int) else f"{k}: {cell(v)}" for k, v in found.items() if v != {})
+        return ", ".join(f"{v} {k}" if isinstance(v, int) else f"{k}: {cell(v)}" for k, v in found.items()
+                         if k not in ("where", "not met"))
     return str(found).replace("|", "\\|").replace("\n", " ")[:300]
 
 
-def kills_text(run):
-    out = []
-    for kind, name, ok, seconds, found in run.results:
-        if kind == "kills" and isinstance(found, dict):
-            where = ", ".join(f"{n} {p}" for p, n in sorted(found["where"].items(), key=lambda x: -x[1]))
-            out.append(f"- {name}: {where}.")
-            if found["not met"]:
-                out.append(f"  Not reached in time, killed there all the same: {', '.join(found['not met'])}.")
-    return "\n".join(out)
+def row(p):
+    outcome = "right" if p["ok"] else "**WRONG**"
+    return f"| {p['kind']} | {p['name']} | {p['seed']} | {outcome} | {p['seconds']} s | {cell(p['found'])} |"
 
 
-def write(run, seconds):
-    total = sum(f["kills"] for k, _, ok, _, f in run.results if k == "kills" and ok)
-    rows = "\n".join(f"| {kind} | {name} | {'right' if ok else '**WRONG**'} | {s:.0f} s | {cell(f)} |"
-                     for kind, name, ok, s, f in ((k, n, o, s, {x: y for x, y in f.items() if x not in ("where", "not met")}
-                                                   if isinstance(f, dict) else f) for k, n, o, s, f in run.results))
+def places(parts):
+    """Where the kills were, all together; and what was asked for and not met."""
+    at, unmet = Counter(), Counter()
+    for p in parts:
+        if p["kind"] == "kills" and p["ok"]:
+            at.update(p["found"]["where"])
+            unmet.update(p["found"]["not met"])
+    text = ", ".join(f"{n} {where}" for where, n in at.most_common()) + "."
+    if unmet:
+        text += f"\n\nNot reached in time, killed there all the same: {', '.join(f'{n} {w}' for w, n in unmet.most_common())}."
+    return text
+
+
+def write(results):
+    parts = results.parts()
+    kills = sum(p["found"]["kills"] for p in parts if p["kind"] == "kills" and p["ok"])
+    builds = ", ".join(dict.fromkeys(f"{p['version']} at {p['commit']}" for p in parts))
+    dates = sorted({p["date"] for p in parts})
+    rows = "\n".join(map(row, parts))
     text = f"""# Crash report
 
-Written by `tests/crash/run --night --kills {run.args.kills} --seed {run.seed}` on {datetime.date.today()}, {version()} at {commit()},
-{os.cpu_count()} processors, {platform.system()} {platform.release().split('-')[0]}, {seconds / 60:.0f} minutes.
+Written by `tests/crash/run --night` on {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, {builds}, {os.cpu_count()} processors that did other
+work too, {platform.system()} {platform.release().split('-')[0]}.
 
-**{total} kills**, {sum(r[2] for r in run.results)} of {len(run.results)} parts right. Right means: every row of the offline topics is the one that the
-oracle computes from the input topic, in order, none more and none less; Redis is equal to it byte for byte; no version
-in Redis ever fell; no full restore but where a fault calls for one. `rule` is the reverse: a rule of the protocol is
-switched off, and it is right when the check notices. The seed of each part is the run's.
+**{kills} kills**, {sum(p['ok'] for p in parts)} of {len(parts)} parts right. Right means: every row of the offline topics is the one that the
+oracle computes from the input topic, in order, none more and none less; Redis is equal to it byte for byte; the local
+stores are the changelog's fold, and that is the oracle's; no version in Redis ever fell; no full restore but where a
+fault calls for one. `rule` is the reverse: a rule of the protocol is switched off, and it is right when the check
+notices. `--seed` draws a part again: `--fault NAME --seed SEED`, `--kills N --nodes M --seed SEED`.
 
-| Part | Name | Outcome | Time | Figures |
-|-|-|-|-|-|
+| Part | Name | Seed | Outcome | Time | Figures |
+|-|-|-|-|-|-|
 {rows}
 
-Where the kills were:
-
-{kills_text(run)}
+Where the kills were: {places(parts)}
 """
     with open(PATH, "w") as f:
         f.write(text)
