@@ -62,6 +62,8 @@ static const struct {
         [FP_FLUSH_COLLECTED] = {"flush.collected", "the worker has taken notice"},
         [FP_REPARTITION_DELETE] = {"repartition.delete", "before what was taken in is deleted"},
         [FP_REPARTITION_DELETED] = {"repartition.deleted", "after it"},
+        [FP_CHANGELOG_TRIM] = {"changelog.trim", "before what a snapshot replaced is deleted"},
+        [FP_CHANGELOG_TRIMMED] = {"changelog.trimmed", "after it"},
         [FP_ONLINE_SEND] = {"online.send", "before calls are sent to Redis"},
         [FP_ONLINE_SENT] = {"online.sent", "after it"},
         [FP_ONLINE_ANSWERED] = {"online.answered", "Redis has answered a call"},
@@ -80,6 +82,13 @@ static const struct {
         [FP_RULE_IDLE_OFFSETS] = {"rule.idle-offsets",
                 "an epoch that consumed nothing sends its offsets again"},
         [FP_RULE_ONLINE_LAST] = {"rule.online-last", "nothing is online before it committed"},
+        [FP_RULE_ONE_WRITE] = {"rule.one-write",
+                "rows go into the store together with the marker of their epoch"},
+        [FP_RULE_VERSION] = {"rule.version", "versions go up with every epoch"},
+        [FP_RULE_RECORD_TIME] = {"rule.record-time",
+                "times are the records', never the clock's"},
+        [FP_RULE_REPARTITION_KEEP] = {"rule.repartition-keep",
+                "a repartition topic keeps the newest of what was taken in"},
 };
 
 enum action { NONE, KILL, FAIL, STOP, DELAY, OFF };

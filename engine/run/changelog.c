@@ -207,9 +207,11 @@ void changelog_trim(struct task *t)
 	struct error e;
 	if (t->trim < 0)
 		return;
+	failpoint_at(FP_CHANGELOG_TRIM);
 	if (c->log->delete_before(c->broker, t->stage->changelog, t->partition, t->trim, &e))
 		LOG_WARN("changelog", "%s[%d]: deleting what a snapshot replaced: %s",
 		        t->stage->changelog, (int)t->partition, e.msg);
+	failpoint_at(FP_CHANGELOG_TRIMMED);
 	t->trim = -1; /* the next one takes it along */
 }
 

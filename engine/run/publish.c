@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "data/avro.h"
 #include "data/entity.h"
@@ -133,7 +134,7 @@ static const struct view_plan *view_plan_of(const struct task *t, uint32_t i)
 
 static void version_of(const struct marker *m, char out[ONLINE_VERSION_BYTES + 1])
 {
-	online_version_format(out, m->incarnation_ms, m->epoch, 0);
+	online_version_format(out, m->incarnation_ms, rule_kept(FP_RULE_VERSION) ? m->epoch : 1, 0);
 }
 
 /* "aircraft.v1=123;": where the offline topics end after this epoch. */

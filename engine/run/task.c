@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/failpoint.h"
 #include "lang/event_time.h"
 #include "run/changelog.h"
 #include "run/moved.h"
@@ -289,6 +290,8 @@ static void source_times(struct task *t, const struct log_record *r, struct batc
 		t->last_timestamp = r[i].timestamp;
 		b->event_time[i] = ts;
 		b->known_at[i] = r[i].timestamp >= 0 ? r[i].timestamp : ts;
+		if (!rule_kept(FP_RULE_RECORD_TIME))
+			b->known_at[i] = clock_wall_ms(t->worker->conf.clock);
 		b->src_partition[i] = r[i].partition;
 		b->src_offset[i] = r[i].offset;
 		b->src_stream_time[i] = t->stream_time;

@@ -32,6 +32,7 @@
 #define TAKEOVER_ROUND_NS INT64_C(1000000000)
 #define IDLE_LOOK_NS INT64_C(100000000) /* at silent inputs beside busy ones */
 #define REPARTITION_KEEP INT64_C(500000) /* records of a partition */
+#define REPARTITION_KEEP_TEST INT64_C(200)
 #define FLUSHING_ROWS_MAX 100000         /* of all tasks at a time, but for a larger one alone */
 
 struct task *worker_task(struct worker *w, uint32_t topic, int32_t partition)
@@ -373,12 +374,13 @@ static void tables_tidy(struct worker *w)
  * show people in which order records arrived. */
 static void repartitions_trim(struct worker *w)
 {
+	int64_t keep = rule_kept(FP_RULE_REPARTITION_KEEP) ? REPARTITION_KEEP
+							   : REPARTITION_KEEP_TEST;
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		struct task *t = w->tasks[i];
-		int64_t upto = t->marker.inputs[0].next_offset - REPARTITION_KEEP;
+		int64_t upto = t->marker.inputs[0].next_offset - keep;
 		struct error e;
-		if (!t->stage->in || t->phase != PHASE_RUNNING ||
-			upto - t->trimmed < REPARTITION_KEEP)
+		if (!t->stage->in || t->phase != PHASE_RUNNING || upto - t->trimmed < keep)
 			continue;
 		t->trimmed = upto;
 		failpoint_at(FP_REPARTITION_DELETE);

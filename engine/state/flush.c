@@ -121,6 +121,8 @@ static void *flush_run(void *arg)
 	struct flush *f = arg;
 	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	writes_sort(f);
+	if (!rule_kept(FP_RULE_ONE_WRITE))
+		f->store->ops->write(f->store, NULL, 0, buf_view(&f->meta), &f->error);
 	f->status = failpoint(FP_FLUSH_WRITE, &f->error);
 	if (!f->status)
 		f->status = f->store->ops->write(

@@ -6,15 +6,24 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType,
+                                   ResourceType)
+
 import proxy
+from box import Box
 from kafka_topics import Kafka
 from nodes import DONE, USAGE
+from stream import PARTITIONS
+from topics import reader
 from until import until
 from world import SESSION_MS, World
 
 SESSION = SESSION_MS / 1000
+SPOIL = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_spoil")
 
 
 def signal_to(node, number):
@@ -105,6 +114,22 @@ def fault_frozen_after_its_commit(box, seed):
     return frozen(box, seed, "frozen-committed", False, "epoch.committed")
 
 
+def fault_killed_while_it_fences(box, seed):
+    """Half of an epoch hides the changelog's end: the new owner bars the old one, and dies of it."""
+    w = World(seed, box=box, label="fence")
+    a = w.node("a", static=False, WEIR_FAILPOINT="epoch.offsets:stop:40")
+    w.stream.go()
+    w.await_topics()
+    until(lambda: stopped(a), 60, w.say_nodes)
+    b = w.node("b", static=False, WEIR_FAILPOINT="start.fence:kill")
+    b.process.wait(60)
+    w.node("b", static=False)
+    w.await_work()
+    signal_to(a, signal.SIGCONT)
+    w.await_work()
+    return finish(w)
+
+
 def fault_rebalance_storm(box, seed):
     w = started(box, seed, "storm", "a", "b", static=False)
     for i in range(8):
@@ -116,6 +141,67 @@ def fault_rebalance_storm(box, seed):
             assert c.stop() in (DONE, -signal.SIGTERM), c.log()[-2000:]  # before it listened to it, the latter
     del w.nodes["c"]
     return finish(w)
+
+
+def fault_killed_while_it_wipes(box, seed):
+    """Group offsets that somebody moved back: the local copy is not trusted, then the changelog's marker wins."""
+    w = started(box, seed, "wipe")
+    assert w.nodes["a"].stop() == DONE
+    w.stream.pause()
+    group, kafka = f"{w.prefix}.j", Kafka(box.brokers)
+    back = {p: at - 50 for p, at in kafka.committed(group, w.topic).items()}
+
+    def moved():
+        parts = [TopicPartition(w.topic, p, at) for p, at in back.items()]
+        request = [ConsumerGroupTopicPartitions(group, parts)]
+        try:
+            kafka.admin.alter_consumer_group_offsets(request)[group].result(20)
+        except KafkaException:  # its static member's place is kept for a session
+            return False
+        return kafka.committed(group, w.topic) == back
+    until(moved, 30)
+    for point in ("start.wipe", "start.wiped"):
+        a = w.node("a", WEIR_FAILPOINT=f"{point}:kill:{w.rng.randint(1, 2)}")
+        a.process.wait(60)
+    a = w.node("a")
+    w.stream.go()
+    w.await_work(90)
+    w.wipes_called_for = w.wipes()
+    finish(w)
+    assert "going on from the marker" in a.log(), "the fault did not happen"
+    return w
+
+
+def killed_at(box, seed, label, points, times, *more, rule=""):
+    """The node dies at each of these, again and again."""
+    w = World(seed, box=box, label=label)
+    w.node("a", *more)
+    w.stream.go()
+    w.await_work()
+    for point in points * times:
+        w.nodes["a"].kill()
+        a = w.node("a", *more, WEIR_FAILPOINT=f"{point}:kill:{w.rng.randint(1, 4)}{rule}")
+        until(lambda: a.process.poll() is not None, 90, w.say_nodes)
+    w.node("a", *more)
+    w.await_work()
+    return w
+
+
+def fault_killed_while_the_changelog_is_deleted(box, seed):
+    """A snapshot has replaced its older part."""
+    w = killed_at(box, seed, "trim", ["changelog.trim", "changelog.trimmed"], 2, "--changelog-min", "32K")
+    c = reader(box.brokers)
+    begins = [c.get_watermark_offsets(TopicPartition(f"{w.prefix}.j.events.changelog", p), timeout=20)[0]
+              for p in range(PARTITIONS)]
+    c.close()
+    assert any(begins), "nothing was deleted"
+    return finish(w)
+
+
+def fault_killed_while_a_repartition_topic_is_deleted(box, seed):
+    """What was taken in, at once instead of after half a million records."""
+    return finish(killed_at(box, seed, "repartition", ["repartition.delete", "repartition.deleted"], 4,
+                            rule=",rule.repartition-keep:off"))
 
 
 def fault_group_offsets_are_gone(box, seed):
@@ -150,6 +236,63 @@ def fault_broker_killed(box, seed):
         w.kafka = Kafka(box.brokers)
         w.await_work(90)
     return finish(w)
+
+
+def fault_broker_disk_is_full(_, seed):
+    """It stops by itself. The nodes say that nobody answers, and go on when it has room and is there again."""
+    folder = tempfile.mkdtemp(prefix="full.", dir=os.environ.get("WEIR_TMP"))
+    data = os.path.join(folder, "kafka", "data")
+    os.makedirs(data)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "none", data], check=True)
+    box = Box(folder)
+    try:
+        w = started(box, seed, "broker-full")
+        filler = os.path.join(data, "filler")
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], capture_output=True, check=False)
+        until(lambda: not box.runs("kafka"), 90, w.say_nodes)
+        until(lambda: w.nodes["a"].request("/readyz")[0] == 503, 30, w.say_nodes)
+        os.unlink(filler)
+        box.ctl("start", "kafka")
+        w.kafka = Kafka(box.brokers)
+        w.await_work(90)
+        finish(w)
+        assert "no broker at" in w.logs(), w.logs()[-3000:]
+        return w
+    finally:
+        for w in World.living():
+            w.end_nodes()
+        box.ctl("stop", "kafka")
+        subprocess.run(["umount", data], check=False)
+        box.close()
+
+
+def may_not(topic):
+    """Nobody may write to the topic."""
+    def acl(operation, permission):
+        return AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation,
+                          permission)
+    return [acl(AclOperation.ALL, AclPermissionType.ALLOW), acl(AclOperation.WRITE, AclPermissionType.DENY)]
+
+
+def fault_topic_may_not_be_written(box, seed):
+    """A permission that is taken away stops the job, and says so; once it is there again nothing is missing."""
+    with box.settings("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                      "allow.everyone.if.no.acl.found=true"):
+        w = started(box, seed, "permission")
+        kafka, acls = Kafka(box.brokers), may_not(f"{w.prefix}.by_user.v1")
+        for f in kafka.admin.create_acls(acls).values():
+            f.result(20)
+        a = w.nodes["a"]
+        until(lambda: a.json("/jobs/j").get("state") == "failed", 60, w.say_nodes)
+        assert "authorization failed" in a.json("/jobs/j")["error"], a.json("/jobs/j")
+        for f in kafka.admin.delete_acls([AclBindingFilter(
+                b.restype, b.name, b.resource_pattern_type, b.principal, b.host, b.operation,
+                b.permission_type) for b in acls]).values():
+            f.result(20)
+        a.kill()
+        w.node("a")
+        w.await_work()
+        return finish(w)
 
 
 def fault_connections_cut(box, seed):
@@ -202,6 +345,27 @@ def fault_init_of_producer(box, seed):
 
 def fault_produce(box, seed):
     return rpc(box, seed, "produce", (proxy.PRODUCE,), proxy.ACTIONS)
+
+
+def fault_requests_torn(box, seed):
+    """The connection breaks in the middle of a frame: what arrived of it must count for nothing."""
+    return rpc(box, seed, "torn", (proxy.PRODUCE, proxy.ADD_PARTITIONS, proxy.ADD_OFFSETS, proxy.TXN_OFFSETS,
+                                   proxy.END_TXN, proxy.INIT), ("tear",))
+
+
+def fault_coordinator_restarted_in_a_commit(box, seed):
+    """The commit has not arrived, has arrived, or has been answered to nobody when its coordinator dies."""
+    w = started(box, seed, "coordinator", "a", brokers=box.proxied)
+    for action in ("delay", "delay_answer", "drop_answer"):
+        rule = proxy.Rule(proxy.END_TXN, action, seconds=1.5, when=proxy.commits)
+        box.proxy.set(rule)
+        until(lambda: rule.met, 30, w.say_nodes)
+        box.ctl("kill", "kafka")
+        box.ctl("start", "kafka")
+        box.proxy.set()
+        w.kafka = Kafka(box.brokers)
+        w.await_work(90)
+    return finish(w)
 
 
 def fault_ambiguous_producer_is_replaced(box, seed):
@@ -379,6 +543,46 @@ def fault_state_files_corrupted(box, seed):
                 b.write(bytes(w.rng.randrange(256) for _ in range(100)))
     damage.met = "running"
     return damaged(box, seed, "corrupted", False, damage)
+
+
+def spoilt(box, seed, how):
+    """The files are good, what is in them is not."""
+    w = started(box, seed, f"spoilt-{how}")
+    time.sleep(11)  # a flush is due by then
+    a = w.nodes["a"]
+    assert a.stop() == DONE
+    subprocess.run([SPOIL, os.path.join(w.state("a"), "db"), how], check=True, stdout=subprocess.DEVNULL)
+    return w, w.node("a")
+
+
+def fault_state_marker_damaged(box, seed):
+    """Half of it: nobody knows where the rows stand, so they are restored."""
+    w, a = spoilt(box, seed, "marker-cut")
+    w.await_work()
+    finish(w)
+    assert "the local state is of another format" in a.log(), a.log()[-3000:]
+    return w
+
+
+def fault_state_marker_ahead_of_the_changelog(box, seed):
+    w, a = spoilt(box, seed, "marker-ahead")
+    w.await_work()
+    w.wipes_called_for = w.wipes()
+    finish(w)
+    assert "past the changelog's end" in a.log(), a.log()[-3000:]
+    return w
+
+
+def fault_state_rows_damaged(box, seed):
+    """A row that is none is never computed with: its task stops and says what to do."""
+    w, a = spoilt(box, seed, "rows")
+    until(lambda: "state row of the local copy is damaged" in a.log(), 60, w.say_nodes)
+    until(lambda: a.json("/jobs/j").get("state") == "failed", 20, w.say_nodes)
+    a.kill()
+    shutil.rmtree(w.state("a"))
+    w.node("a")
+    w.await_work()
+    return finish(w)
 
 
 def fault_state_disk_is_full(box, seed):

@@ -118,7 +118,7 @@ class Run:
     def all_faults(self):
         for name in faults.ALL if self.args.night else faults.SAMPLE:
             self.fault(name)
-        for name in rules.ALL:
+        for name in rules.ALL if self.args.night else rules.SAMPLE:
             self.rule(name)
 
 

@@ -14,7 +14,7 @@ LEADS = {"epoch.abort": "epoch.offsets:error:2", "epoch.aborted": "epoch.offsets
          "epoch.unknown": "epoch.answer:error:2"}
 # Not met in a run that only kills: a fault leads to each (faults.py).
 RARE = {"start.first", "start.fence", "start.wipe", "start.wiped", "epoch.reinit", "epoch.answer",
-        "repartition.delete", "repartition.deleted"}
+        "repartition.delete", "repartition.deleted", "changelog.trim", "changelog.trimmed"}
 # Met where partitions move: of two nodes, while the other one comes.
 MOVES = {"rebalance.revoke", "rebalance.revoked"}
 STEPS = [p for p in ALL if not p.startswith("rule.")]

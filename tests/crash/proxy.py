@@ -8,6 +8,7 @@ there. A request is known by its first two bytes, an answer by the request's num
   delay         the request waits
   drop          the request never arrives; the client's own time-out ends it
   cut           the connection breaks before the request arrives
+  tear          the connection breaks when half of the request has arrived
   lose          the request arrives, the connection breaks before its answer does
   drop_answer   the request arrives, its answer never does
   delay_answer  the answer waits
@@ -153,6 +154,10 @@ class Proxy:
                 return
             if action == "delay":
                 await asyncio.sleep(rule.seconds)
+            if action == "tear":
+                up.write(struct.pack(">i", len(frame)) + frame[:len(frame) // 2])
+                await up.drain()
+                return
             asked[number] = [api, rule, 2 if action == "twice" else 1]
             if action == "late":
                 held.set()

@@ -97,11 +97,34 @@ def high_watermark(w, off):
     w.await_work()
 
 
-ALL = {"rule.generation": generation, "rule.reinit-after-ambiguity": reinit, "rule.high-watermark": high_watermark}
+def one_write(w, off):
+    """A node dies in its first flushes."""
+    a = w.node("a", WEIR_FAILPOINT="flush.write:kill:6" + off)
+    w.stream.go()
+    a.process.wait(90)
+    w.node("a")
+    w.await_work()
+
+
+def working(w, off):
+    """Nothing happens but work, and a restart."""
+    env = {"WEIR_FAILPOINT": off[1:]} if off else {}
+    a = w.node("a", **env)
+    w.stream.go()
+    w.await_work()
+    a.kill()
+    w.node("a", **env)
+    w.await_work()
+
+
+ALL = {"rule.generation": generation, "rule.reinit-after-ambiguity": reinit, "rule.high-watermark": high_watermark,
+       "rule.one-write": one_write, "rule.version": working, "rule.record-time": working}
+SAMPLE = ("rule.generation", "rule.reinit-after-ambiguity", "rule.high-watermark")
 
 
 def one(name, box, seed, off):
     w = World(seed, box=box, label="rule")
+    w.online_seconds = 20 if off else w.online_seconds
     ALL[name](w, off)
     finish(w)
     return w

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 import redis
 from confluent_kafka import KafkaException
@@ -58,7 +59,7 @@ class World:
         exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
         self.nodes, self.wipes_called_for, self.checks, self.states = {}, 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
-        self.oracle = None
+        self.oracle, self.online_seconds = None, DRAIN_SECONDS
         self.watch = Watch(self.store, self.prefix, self.rng)
 
     def store(self):
@@ -123,6 +124,13 @@ class World:
 
     # -- the check --
 
+    def check_online(self):
+        end = time.monotonic() + self.online_seconds
+        while wrong := self.oracle.online_wrong(self.redis):
+            if time.monotonic() > end:
+                raise Wrong(f"online: {wrong[:3]}, {self.say_nodes()}")
+            time.sleep(0.1)
+
     def drained(self):
         self.oracle.take_input()
         self.oracle.expire(PARTITIONS)
@@ -134,8 +142,7 @@ class World:
         self.checks += 1
         self.await_topics(seconds)
         until(self.drained, seconds, lambda: (self.oracle.missing_say(), self.say_nodes()))
-        until(lambda: not self.oracle.online_wrong(self.redis), seconds,
-              lambda: ("online", self.oracle.online_wrong(self.redis)[:3], self.say_nodes()))
+        self.check_online()
         self.drained()  # nothing may come after that
         if self.watch.fallen:
             raise Wrong(f"versions fell: {self.watch.fallen[:3]}")

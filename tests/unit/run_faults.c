@@ -648,6 +648,52 @@ START_TEST(rule_online_last)
 }
 END_TEST
 
+/* A flush is torn: its marker is in the store, its rows are not. */
+START_TEST(rule_one_write)
+{
+	struct world w;
+	struct error e;
+	world_open(&w, true);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	event(&w, 0, 1, T0);
+	steps(&w, 0, 50);
+	ck_assert(!failpoint_set(_i ? "flush.write:error:*,rule.one-write:off" : "flush.write:error:*", &e));
+	w.clock.now_ms += 20000; /* it is due */
+	const struct task *t = task_of(&w, 0, 0);
+	for (int i = 0; i < 5000 && t->phase == PHASE_RUNNING; i++) {
+		step(&w, 0);
+		usleep(100);
+	}
+	ck_assert_int_eq(t->phase, PHASE_FAILED);
+	worker_close(w.workers[0]);
+	failpoint_set(NULL, &e);
+	worker_start(&w, 0);
+	steps(&w, 0, 200);
+	event(&w, 0, 1, T0 + 1);
+	steps(&w, 0, 50);
+	ck_assert_str_eq(online_field(&w, "u1", "n"), _i ? "1" : "2");
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(rule_version)
+{
+	struct world w;
+	world_open(&w, false);
+	worker_start(&w, 0);
+	steps(&w, 0, 50);
+	rule_set("rule.version", _i);
+	for (int i = 0; i < 2; i++) {
+		event(&w, 0, 1, T0 + i);
+		steps(&w, 0, 50);
+	}
+	ck_assert_str_eq(online_field(&w, "u1", "n"), _i ? "1" : "2");
+	rule_set("rule.version", false);
+	world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	log_level_set(LOG_LVL_ERROR);
@@ -672,6 +718,8 @@ int main(void)
 	tcase_add_loop_test(tc, rule_read_unknown, 0, 2);
 	tcase_add_loop_test(tc, rule_commit_first, 0, 2);
 	tcase_add_loop_test(tc, rule_online_last, 0, 2);
+	tcase_add_loop_test(tc, rule_one_write, 0, 2);
+	tcase_add_loop_test(tc, rule_version, 0, 2);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -9,8 +9,19 @@
 
 kafka_ports() { echo broker controller; }
 
+# WEIR_SANDBOX_KAFKA: another version than the newest; a sandbox keeps the one
+# that it was made with.
+kafka_version() { cat "$D/kafka/version" 2>/dev/null || echo "${WEIR_SANDBOX_KAFKA:-4.3.1}"; }
+
+kafka_deps() {
+  local v
+  v=$(kafka_version)
+  if [ "$v" = 4.3.1 ]; then echo sandbox; else echo "kafka-$v"; fi
+}
+
 kafka_java() { # OPTION... CLASS ARG...: the command line, in the array JAVA
-  local k="$CACHE/kafka-4.3.1" jars
+  local k jars
+  k="$CACHE/kafka-$(kafka_version)"
   # In one order always: the class archive is only used with the classpath it
   # was made with.
   jars=$(printf '%s:' "$k"/lib/*.jar)
@@ -85,6 +96,7 @@ kafka_format() { # once in a sandbox's life; a leading '-' would be an option
 kafka_start() {
   local JAVA
   mkdir -p "$D/kafka"
+  kafka_version >"$D/kafka/version.new" && mv "$D/kafka/version.new" "$D/kafka/version"
   kafka_config >"$D/kafka/server.properties"
   kafka_format || return 1
   kafka_java kafka.Kafka "$D/kafka/server.properties"
