@@ -1,127 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The stream W of the benchmarks: events of 1,000,000 users, how often each comes by a zipf law
-// of 0.99, over 26 hours of event time, out of order by up to 2 s, as JSON of about 200 bytes
-// keyed by user. The same N gives the same bytes, always.
+// Puts the stream W (stream.c) into a topic, or prints the part of it that answers are checked
+// by.
 //
-//   bench_generate N TOPIC [PARTITIONS]   makes the topic and produces it   (WEIR_BROKERS)
-//   bench_generate N TOPIC PARTITIONS each [FROM]   the same, but event i is of user FROM + i
-//   bench_generate N                      prints "partition<TAB>event" of some users, for checks
+//   bench_generate [OPTION]... N
 //
-// The sample is the three most frequent users, 52 of the next 5,000, one of 5,003 of the others.
-#include <math.h>
+//   --topic T          makes the topic and produces N events into it (WEIR_BROKERS); without
+//   it:
+//                      prints "partition<TAB>event" of some users, or items, as JSON
+//   --partitions P     of the topic (4)
+//   --avro             bare Avro records of w.avsc instead of JSON
+//   --users U          how many users there are (1,000,000)
+//   --hot PERCENT      of the events are of one user
+//   --each FROM        event i is of user FROM + i, instead of zipf's law
+//   --first-each       the first U events are of one user each
+//   --items            the sample is of items
+//
+// The sample is the three most frequent users, 52 of the next 5,000, one of 5,003 of the
+// others; one item of 997.
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "connectors/kafka/kafka.h"
+#include "stream.h"
 
-#define USERS 1000000
-#define ITEMS 50000
-#define ZIPF 0.99
-#define SPAN_MS (INT64_C(26) * 3600 * 1000)
-#define START_MS INT64_C(1735689600000) /* 2025-01-01 */
-#define DISORDER_MS 2000
 #define PER_TXN 50000
 
-static uint64_t random_state = 0x9e3779b97f4a7c15;
-
-/* splitmix64 */
-static uint64_t rnd(void)
-{
-	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static double rnd_unit(void)
-{
-	return (double)(rnd() >> 11) * 0x1p-53;
-}
-
-/* Gray et al., Quickly generating billion-record synthetic databases, 1994. */
-struct zipf {
-	double zeta, eta, alpha, half;
-	bool each; /* not at all zipf: user from + i */
-	uint64_t from;
+struct args {
+	struct stream_conf conf;
+	const char *topic;
+	int32_t partitions;
+	uint64_t n;
+	bool items;
 };
 
-static struct zipf zipf_make(void)
-{
-	struct zipf z = {.alpha = 1 / (1 - ZIPF), .half = 1 + pow(0.5, ZIPF)};
-	for (int i = 1; i <= USERS; i++)
-		z.zeta += pow(i, -ZIPF);
-	z.eta = (1 - pow(2.0 / USERS, 1 - ZIPF)) / (1 - z.half / z.zeta);
-	return z;
-}
-
-static uint32_t zipf_rank(const struct zipf *z)
-{
-	double u = rnd_unit(), uz = u * z->zeta;
-	if (uz < 1)
-		return 0;
-	if (uz < z->half)
-		return 1;
-	uint32_t rank = (uint32_t)(USERS * pow(z->eta * u - z->eta + 1, z->alpha));
-	return rank < USERS ? rank : USERS - 1;
-}
-
-struct event {
-	uint32_t rank;
-	char key[16];
-	uint32_t key_len;
-	struct buf value;
-};
-
-static void event_make(struct event *ev, const struct zipf *z, uint64_t i, uint64_t n)
-{
-	static const char *const types[] = {"view", "view", "view", "cart", "buy", "search"};
-	static const char *const countries[] = {"DE", "FR", "US", "GB", "IN", "BR", "JP", "PL"};
-	ev->rank = z->each ? 0 : zipf_rank(z);
-	uint64_t bits = rnd(), session = rnd();
-	uint64_t user = ev->rank * UINT64_C(2654435761) % USERS; /* a bijection */
-	user = z->each ? z->from + i : user;
-	int64_t ts = START_MS + (int64_t)((double)i * (double)SPAN_MS / (double)n) -
-	             (int64_t)(bits % DISORDER_MS);
-	ev->key_len = (uint32_t)snprintf(ev->key, sizeof ev->key, "u%06llu",
-	        (unsigned long long)user);
-	ev->value.len = 0;
-	buf_printf(&ev->value,
-	        "{\"event_id\":\"e%012llu\",\"user_id\":\"%s\",\"item_id\":\"i%05u\","
-	        "\"type\":\"%s\",\"amount\":%u.%02u,\"ts\":%lld,\"country\":\"%s\","
-	        "\"session\":\"%016llx-%016llx\"}",
-	        (unsigned long long)i, ev->key, (unsigned)(bits >> 12 & 0xffff) % ITEMS,
-	        types[(bits >> 28) % 6], (unsigned)(bits >> 32 & 0x3ff),
-	        (unsigned)(bits >> 42 & 0x7f) % 100, (long long)ts, countries[bits >> 61],
-	        (unsigned long long)session,
-	        (unsigned long long)(session * 0xc2b2ae3d27d4eb4f));
-}
-
-static struct slice event_key(const struct event *ev)
+static struct slice key_of(const struct stream_event *ev)
 {
 	return (struct slice){(const uint8_t *)ev->key, ev->key_len};
 }
 
-static bool sampled(uint32_t rank)
+static int64_t time_of(uint64_t i, uint64_t n)
 {
-	return rank < 3 || (rank < 5000 && rank % 97 == 50) || rank % 5003 == 7;
+	return STREAM_START_MS + (int64_t)((double)i * (double)STREAM_SPAN_MS / (double)n);
 }
 
-static void print(uint64_t n, int32_t partitions)
+static bool sampled(const struct args *a, const struct stream_event *ev)
 {
-	struct zipf z = zipf_make();
-	struct event ev = {0};
-	for (uint64_t i = 0; i < n; i++) {
-		event_make(&ev, &z, i, n);
-		if (!sampled(ev.rank))
-			continue;
-		printf("%d\t%.*s\n", (int)log_partition_of(event_key(&ev), partitions),
-		        (int)ev.value.len, (const char *)ev.value.p);
+	if (a->items)
+		return ev->item % 997 == 7;
+	/* By rank where there are ranks, so that the same users are of the first part too. */
+	if (a->conf.each || a->conf.first_each)
+		return ev->user % 5003 == 7;
+	return ev->rank < 3 || (ev->rank < 5000 && ev->rank % 97 == 50) || ev->rank % 5003 == 7;
+}
+
+static void print(const struct args *a)
+{
+	struct stream s;
+	struct stream_event ev = {0};
+	stream_init(&s, &a->conf);
+	for (uint64_t i = 0; i < a->n; i++) {
+		stream_next(&s, i, time_of(i, a->n), &ev);
+		if (sampled(a, &ev))
+			printf("%d\t%.*s\n", (int)log_partition_of(key_of(&ev), a->partitions),
+			        (int)ev.value.len, (const char *)ev.value.p);
 	}
 	buf_release(&ev.value);
 }
@@ -148,23 +95,24 @@ static void revoked(void *arg, const struct log_position *parts, uint32_t n, boo
 	(void)arg, (void)parts, (void)n, (void)lost;
 }
 
-static void produce(struct log_session *s, uint32_t topic, uint64_t n, int32_t partitions,
-        bool each, uint64_t from)
+static void produce(struct log_session *session, const struct args *a)
 {
-	struct zipf z = each ? (struct zipf){.each = true, .from = from} : zipf_make();
-	struct event ev = {0};
+	struct stream s;
+	struct stream_event ev = {0};
 	struct error e = {0};
-	for (uint64_t i = 0; i < n;) {
-		must(k->begin(s, &e), &e);
-		for (uint64_t end = i + PER_TXN; i < n && i < end; i++) {
-			event_make(&ev, &z, i, n);
-			struct slice v = buf_view(&ev.value), key = event_key(&ev);
-			must(k->append(s, topic, log_partition_of(key, partitions), key, &v,
-			             NULL, 0, 0, &e),
+	uint32_t topic = k->topic(session, a->topic);
+	stream_init(&s, &a->conf);
+	for (uint64_t i = 0; i < a->n;) {
+		must(k->begin(session, &e), &e);
+		for (uint64_t end = i + PER_TXN; i < a->n && i < end; i++) {
+			stream_next(&s, i, time_of(i, a->n), &ev);
+			struct slice v = buf_view(&ev.value), key = key_of(&ev);
+			must(k->append(session, topic, log_partition_of(key, a->partitions),
+			             key, &v, NULL, 0, 0, &e),
 			        &e);
 		}
-		must(k->flush(s, &e), &e);
-		must(k->commit(s, &e), &e);
+		must(k->flush(session, &e), &e);
+		must(k->commit(session, &e), &e);
 	}
 	buf_release(&ev.value);
 }
@@ -185,28 +133,18 @@ static void await_leaders(struct log_broker *b, const char *topic, int32_t parti
 	}
 }
 
-int main(int argc, char **argv)
+static void fill_topic(const struct args *a)
 {
-	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
-	int32_t partitions = argc > 3 ? (int32_t)strtol(argv[3], NULL, 10) : 4;
 	struct error e = {0};
-	if (!n || partitions < 1) {
-		fprintf(stderr, "usage: bench_generate N [TOPIC [PARTITIONS [each [FROM]]]]\n");
-		return 2;
-	}
-	if (argc < 3) {
-		print(n, partitions);
-		return 0;
-	}
-	log_level_set(LOG_LVL_WARN);
 	struct kafka_conf conf = {.brokers = getenv("WEIR_BROKERS"), .client_id = "bench"};
 	struct log_broker *b;
 	struct log_session *s;
+	log_level_set(LOG_LVL_WARN);
 	must(kafka_open(&conf, &b, &e), &e);
-	struct log_topic_conf t = {.name = argv[2], .partitions = partitions};
+	struct log_topic_conf t = {.name = a->topic, .partitions = a->partitions};
 	must(k->topics_ensure(b, &t, 1, &e), &e);
-	await_leaders(b, argv[2], partitions);
-	const char *subscribe[] = {argv[2], NULL};
+	await_leaders(b, a->topic, a->partitions);
+	const char *subscribe[] = {a->topic, NULL};
 	struct log_session_conf sc = {.group = "bench-generate",
 	        .transactional_id = "bench-generate",
 	        .client_id = "bench",
@@ -215,10 +153,68 @@ int main(int argc, char **argv)
 	        .events = {NULL, assigned, revoked}};
 	must(k->session_open(b, &sc, &s, &e), &e);
 	must(k->producer_init(s, &e), &e);
-	bool each = argc > 4 && !strcmp(argv[4], "each");
-	produce(s, k->topic(s, argv[2]), n, partitions, each,
-	        argc > 5 ? strtoull(argv[5], NULL, 10) : 0);
+	produce(s, a);
 	k->session_close(s);
 	k->close(b);
+}
+
+static bool read_option(int c, struct args *a)
+{
+	switch (c) {
+	case 't':
+		a->topic = optarg;
+		return true;
+	case 'p':
+		a->partitions = (int32_t)strtol(optarg, NULL, 10);
+		return a->partitions > 0;
+	case 'a':
+		a->conf.avro = true;
+		return true;
+	case 'u':
+		a->conf.users = strtoull(optarg, NULL, 10);
+		return a->conf.users > 0;
+	case 'h':
+		a->conf.hot_percent = (uint32_t)strtoul(optarg, NULL, 10);
+		return true;
+	case 'e':
+		a->conf.each = true;
+		a->conf.each_from = strtoull(optarg, NULL, 10);
+		return true;
+	case 'f':
+		a->conf.first_each = true;
+		return true;
+	case 'i':
+		a->items = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"topic", required_argument, NULL, 't'},
+	        {"partitions", required_argument, NULL, 'p'}, {"avro", no_argument, NULL, 'a'},
+	        {"users", required_argument, NULL, 'u'}, {"hot", required_argument, NULL, 'h'},
+	        {"each", required_argument, NULL, 'e'}, {"first-each", no_argument, NULL, 'f'},
+	        {"items", no_argument, NULL, 'i'}, {NULL, 0, NULL, 0}};
+	struct args a = {.conf = {.users = STREAM_USERS}, .partitions = 4};
+	bool right = true;
+	for (int c; right && (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
+		right = read_option(c, &a);
+	if (right && optind == argc - 1)
+		a.n = strtoull(argv[optind], NULL, 10);
+	if (!right || !a.n) {
+		fprintf(stderr, "usage: bench_generate [--topic T] [--partitions P] [--avro] "
+		                "[--users U]"
+		                " [--hot PERCENT] [--each FROM] [--first-each] [--items] N\n");
+		return 2;
+	}
+	if (!a.topic) {
+		a.conf.avro = false;
+		print(&a);
+		return 0;
+	}
+	fill_topic(&a);
 	return 0;
 }

@@ -135,9 +135,9 @@ class Bench:
 
     def fill(self):
         say(f"producing {self.args.entities} events, a user each")
-        subprocess.run([os.path.join(os.environ["WEIR_BUILD"], "bench/bench_generate"), str(self.args.entities), TOPIC,
-                        str(PARTITIONS), "each"], check=True, env=os.environ | {"WEIR_BROKERS": self.servers.brokers})
-        weir("deploy", "bench/w.yaml", "--brokers", self.servers.brokers)
+        subprocess.run([os.path.join(os.environ["WEIR_BUILD"], "bench/bench_generate"), "--topic", TOPIC,
+                        "--partitions", str(PARTITIONS), "--each", "0", str(self.args.entities)], check=True, env=os.environ | {"WEIR_BROKERS": self.servers.brokers})
+        weir("deploy", "bench/queries/multi.yaml", "--brokers", self.servers.brokers)
         with self.node("one", "--static-member") as node:
             start = time.monotonic()
             caught_up(node, 3600)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks what a benchmark's query made of the stream W, for the sampled entities of bench_generate.
+
+What is right is computed here from the events alone. An engine that writes one row an event is replayed: each row
+of a sampled entity must have the values at the entity's clock, over the events so far; an expiry row (emit) must come
+at the instants when a tile leaves a window, and no instant may be left out. An engine that writes the content of fixed
+windows must end with the right content of each. Doubles to 1e-9 relative.
+"""
+import collections
+import io
+import json
+import math
+import struct
+
+import fastavro
+import redis
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+SHOWN = 3     # entities that differ
+MOST = 1500   # rows of an entity above which only the first count
+SLACK = 30_000  # ms before the stream's end in which an expiry may still be due
+END = 1735689600000 + 26 * 3_600_000
+
+
+def read_all(brokers, topic):
+    """Every committed record of a topic, partition by partition."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-check", "enable.auto.commit": False,
+                         "isolation.level": "read_committed", "enable.partition.eof": True})
+    parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, 0) for p in parts])
+    open_parts = set(parts)
+    while open_parts:
+        for record in consumer.consume(10_000, timeout=1):
+            if not record.error():
+                yield record
+            elif record.error().code() == KafkaError._PARTITION_EOF:
+                open_parts.discard(record.partition())
+            else:
+                raise KafkaException(record.error())
+    consumer.close()
+
+
+def load_sample(path, entity):
+    """entity -> source partition -> its events there, in order: (time, amount)."""
+    events = collections.defaultdict(lambda: collections.defaultdict(list))
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            partition, text = line.split("\t", 1)
+            event = json.loads(text)
+            events[event[entity]][int(partition)].append((event["ts"], event["amount"]))
+    return events
+
+
+def aggregate(name, amounts):
+    if name == "count":
+        return len(amounts)
+    if name == "sum":
+        return math.fsum(amounts)
+    if not amounts:
+        return None
+    return math.fsum(amounts) / len(amounts) if name == "avg" else max(amounts)
+
+
+def features_at(query, taken, clock):
+    row = {}
+    for w in query.windows:
+        first = w.first(clock)
+        found = [amount for time, amount in taken if first <= time <= clock]
+        for a in query.aggregates:
+            row[f"{a}_{w.label}"] = aggregate(a, found)
+    return row
+
+
+def near(a, b):
+    if a is None or b is None:
+        return a is b
+    return math.isclose(float(a), float(b), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def same(want, got):
+    return all(near(value, got[name]) for name, value in want.items())
+
+
+class Replay:
+    """One entity's rows against its events, in the order in which the rows say they were taken."""
+
+    def __init__(self, query, events):
+        self.query, self.clock, self.taken = query, -math.inf, []
+        self.queues = {p: collections.deque(list_) for p, list_ in events.items()}
+        self.due = set()
+        self.keep = max(w.width + w.hop for w in query.windows) + 60_000
+
+    def take(self, partition):
+        time, amount = self.queues[partition].popleft()
+        missed = [t for t in self.due if self.clock < t <= time]
+        self.taken.append((time, amount))
+        if time > self.clock:
+            self.clock = time
+            if self.taken[0][0] < self.clock - 2 * self.keep:
+                self.taken = [pair for pair in self.taken if pair[0] >= self.clock - self.keep]
+        if self.query.emit:
+            self.due |= {w.leaves(time) for w in self.query.windows}
+            self.due = {t for t in self.due if t > self.clock}
+        return f"no row for the expiry at {min(missed)}" if missed else None
+
+    def expire(self, instant):
+        if instant != min((t for t in self.due if t > self.clock), default=None):
+            return f"an expiry row at {instant}, when none is due"
+        self.clock = instant
+        self.due.discard(instant)
+        return None
+
+    def row(self, partition, event_time, got):
+        """What is wrong with the next row; None when nothing is."""
+        if partition is not None and not self.queues.get(partition):
+            return f"a row more than events of partition {partition}"
+        wrong = self.expire(event_time) if partition is None else self.take(partition)
+        if wrong:
+            return wrong
+        want = features_at(self.query, self.taken, self.clock)
+        if event_time != self.clock or not same(want, got):
+            return f"want {self.clock} {want}, got {event_time} {dict(got)}"
+        return None
+
+    def end(self):
+        if any(self.queues.values()):
+            return f"{sum(map(len, self.queues.values()))} events have no row"
+        left = [t for t in self.due if self.clock < t <= END - SLACK]
+        return f"no row for the expiry at {min(left)}" if left else None
+
+
+class Verdict:
+    def __init__(self):
+        self.wrong, self.rows, self.lines = 0, 0, []
+
+    def add(self, entity, why):
+        if not why:
+            return
+        self.wrong += 1
+        if self.wrong <= SHOWN:
+            self.lines.append(f"{entity}: {why}")
+
+
+def replayed(query, events, rows, verdict):
+    """Rows of each entity: (source partition, event time, values)."""
+    for entity, parts in sorted(events.items()):
+        replay, why, got = Replay(query, parts), None, rows[entity]
+        for row in got[:MOST]:
+            why = why or replay.row(*row)
+        verdict.rows += min(len(got), MOST)
+        if not why and len(got) <= MOST:
+            why = replay.end()
+        verdict.add(entity, why)
+
+
+# ---- weir ----
+
+def schema_reader(brokers, prefix):
+    schemas = {r.key().decode(): fastavro.parse_schema(json.loads(r.value()))
+               for r in read_all(brokers, f"{prefix}.schemas") if r.value()}
+
+    def read(value):  # single-object encoding: c3 01, fingerprint
+        fingerprint = int.from_bytes(value[2:10], "little")
+        return fastavro.schemaless_reader(io.BytesIO(value[10:]), schemas[f"{fingerprint:016x}"])
+    return read
+
+
+def millis(time):
+    return round(time.timestamp() * 1000)
+
+
+def online_differs(store, prefix, query, entity, last):
+    row = collections.defaultdict(lambda: None, store.hgetall(f"{prefix}:{query.view}:1:{entity}"))
+    return None if same({f: last[2][f] for f in query.fields()}, row) else f"online {dict(row)}, last row {last}"
+
+
+def check_weir(servers, prefix, query, sample, n):
+    """(right?, text, entities)"""
+    events = load_sample(sample, query.entity)
+    wanted = {e.encode(): e for e in events}
+    rows, entities, of_events, verdict = collections.defaultdict(list), set(), 0, Verdict()
+    read = schema_reader(servers.brokers, prefix)
+    for record in read_all(servers.brokers, f"{prefix}.{query.view}.v1"):
+        key = record.key()
+        of_events += not key.endswith(b"|x")
+        entity = key.partition(b"|")[0]
+        entities.add(entity)
+        if entity in wanted:
+            row = read(record.value())
+            rows[wanted[entity]].append((row["source_partition"], millis(row["event_time"]), row))
+    replayed(query, events, rows, verdict)
+    if of_events != n:
+        verdict.add("all", f"{of_events} rows of events, there are {n} events")
+    if servers.redis:
+        store = redis.Redis(*servers.redis.split(":"), decode_responses=True)
+        for entity in events:
+            if rows[entity]:
+                verdict.add(entity, online_differs(store, prefix, query, entity, rows[entity][-1]))
+    text = (f"{of_events:,} rows of {len(entities):,} entities; all rows of {len(events)} of them ({verdict.rows:,})"
+            f"{' and their online rows' if servers.redis else ''} computed again: {verdict.wrong} wrong")
+    return verdict.wrong == 0, "\n".join([*verdict.lines, text]), len(entities)
+
+
+# ---- the other engines ----
+
+def peer_row(query, value):
+    """Avro binary: a long (event time, or a window's end), then the features: counts long, the others double."""
+    at, numbers = 0, []
+
+    def varint():
+        nonlocal at
+        shift = result = 0
+        while True:
+            byte = value[at]
+            at += 1
+            result |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return (result >> 1) ^ -(result & 1)
+    first = varint()
+    for field in query.fields():
+        if field.startswith("count"):
+            numbers.append(varint())
+        else:
+            numbers.append(struct.unpack_from("<d", value, at)[0])
+            at += 8
+    return first, dict(zip(query.fields(), numbers))
+
+
+def windows_of(query, events):
+    """(start, end) -> amounts, for an entity's events of all partitions."""
+    found = collections.defaultdict(list)
+    for list_ in events.values():
+        for time, amount in list_:
+            for span in query.windows[0].spans(time):
+                found[span].append(amount)
+    return found
+
+
+def check_windows(query, events, last, verdict):
+    label = query.windows[0].label
+    for entity, parts in sorted(events.items()):
+        why = None
+        for (_, end), amounts in windows_of(query, parts).items():
+            want = {f"{a}_{label}": aggregate(a, amounts) for a in query.aggregates}
+            got = last.pop((entity, end), None)
+            verdict.rows += 1
+            if not why and (got is None or not same(want, got)):
+                why = f"window to {end}: want {want}, got {got}"
+        verdict.add(entity, why)
+    for entity, end in last:
+        verdict.add(entity, f"a window to {end} without events")
+
+
+def check_last(query, events, rows, verdict):
+    """Repartitioned: what came in between depends on the order of arrival, the last row does not."""
+    for entity, parts in sorted(events.items()):
+        taken = [pair for list_ in parts.values() for pair in list_]
+        clock = max(time for time, _ in taken)
+        want, got = features_at(query, taken, clock), rows[entity]
+        verdict.rows += 1
+        if len(got) != len(taken) or got[-1][1] != clock or not same(want, got[-1][2]):
+            verdict.add(entity, f"{len(got)} rows of {len(taken)}; want {clock} {want}, got {got[-1:]}")
+
+
+def check_peer(brokers, topic, query, sample, n):
+    """n: how many rows there must be, None when the engine may leave some out. (right?, text)"""
+    events = load_sample(sample, query.entity)
+    wanted = {e.encode(): e for e in events}
+    windowed = len(query.windows) == 1
+    rows, last, total, verdict = collections.defaultdict(list), {}, 0, Verdict()
+    for record in read_all(brokers, topic):
+        total += 1
+        entity = wanted.get(record.key().partition(b"|")[0])
+        if entity is None:
+            continue
+        at, values = peer_row(query, record.value())
+        if windowed:
+            last[entity, at] = values
+        else:
+            rows[entity].append((next(iter(events[entity])), at, values))
+    if windowed:
+        check_windows(query, events, last, verdict)
+    elif query.entity == "user_id":
+        replayed(query, events, rows, verdict)
+    else:
+        check_last(query, events, rows, verdict)
+    if n is not None and total != n:
+        verdict.add("all", f"{total} rows, there must be {n}")
+    text = f"{total:,} rows; {verdict.rows:,} of {len(events)} entities computed again: {verdict.wrong} wrong"
+    return verdict.wrong == 0, "\n".join([*verdict.lines, text])
