@@ -181,7 +181,7 @@ static enum status put_open(struct log_broker *b, struct error *e)
 	const char *settings[] = {"enable.idempotence", "true", "acks", "all", "linger.ms", "0",
 	        "partitioner", "murmur2", "compression.type", "lz4", "message.timeout.ms",
 	        "8000", "queue.buffering.max.kbytes", "16384", "message.max.bytes",
-	        KAFKA_PRODUCE_BYTES_MAX, "retry.backoff.ms", "20", NULL};
+	        KAFKA_PRODUCE_BYTES_MAX_TEXT, "retry.backoff.ms", "20", NULL};
 	return client_open(&b->putter, RD_KAFKA_PRODUCER, settings, put_callbacks, e);
 }
 

@@ -18,7 +18,8 @@
 #define KAFKA_ASK_MS 5000
 /* Creating topics makes many partitions on every replica. */
 #define KAFKA_CREATE_MS 30000
-#define KAFKA_PRODUCE_BYTES_MAX "8000000" /* weir's own topics take as much (run/plan.c) */
+#define KAFKA_PRODUCE_BYTES_MAX 8000000 /* weir's own topics take as much (run/plan.c) */
+#define KAFKA_PRODUCE_BYTES_MAX_TEXT "8000000"
 
 struct log_broker;
 

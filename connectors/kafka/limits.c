@@ -14,14 +14,11 @@
 #define PART_BYTES_MIN ((uint64_t)64 << 10) /* a record above it still comes, by itself */
 #define PART_BYTES_MAX ((uint64_t)512 << 10)
 
-#define PRODUCED_BYTES 300 /* of a record on its way, beside its value */
-#define PRODUCED_MIN 4096
-#define PRODUCED_MAX 1000000
 #define PRODUCED_KB_MIN 8192 /* one of KAFKA_PRODUCE_BYTES_MAX must fit */
 #define PRODUCED_KB_MAX (1u << 20)
 
-/* A reader holds a batch whole. Topics take 1 MiB unless told otherwise; those that weir makes 8
- * (run/plan.c). */
+/* A reader holds a batch whole. Topics take 1 MiB unless told otherwise; those that weir makes
+ * 8 (run/plan.c). */
 #define BATCH_MIN 1000000
 #define BATCH_MAX 4000000
 #define BATCH_HEAD 4096 /* of a batch, and room for its last record's sizes */
@@ -49,12 +46,14 @@ void limits_fetch(struct limits *l, uint64_t bytes)
 	set(l->part, clamp(bytes / 32, PART_BYTES_MIN, PART_BYTES_MAX));
 }
 
-void limits_produce(struct limits *l, uint64_t bytes, uint64_t topics_take)
+uint64_t limits_batch(uint64_t bytes, uint64_t topics_take)
 {
 	uint64_t most = topics_take > BATCH_HEAD ? topics_take - BATCH_HEAD : BATCH_MIN;
-	/* Values wait twice: in their record, and in the request they went into. */
-	set(l->kb, clamp(bytes / 4 / 1024, PRODUCED_KB_MIN, PRODUCED_KB_MAX));
-	set(l->records, clamp(bytes / 2 / PRODUCED_BYTES, PRODUCED_MIN, PRODUCED_MAX));
 	uint64_t batch = clamp(bytes / 4, BATCH_MIN, BATCH_MAX);
-	set(l->batch, batch < most ? batch : most);
+	return batch < most ? batch : most;
+}
+
+void limits_produce(struct limits *l, uint64_t bytes)
+{
+	set(l->kb, clamp(bytes / 2 / 1024, PRODUCED_KB_MIN, PRODUCED_KB_MAX));
 }

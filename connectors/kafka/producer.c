@@ -84,23 +84,25 @@ bool producer_ambiguous(struct log_session *s)
 static void on_delivered(rd_kafka_t *h, const rd_kafka_message_t *m, void *opaque)
 {
 	(void)h;
-	struct part *p = m->_private;
-	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		if (m->offset >= p->delivered)
-			p->delivered = m->offset + 1;
-		return;
-	}
-	session_unwritten(((struct client *)opaque)->owner, p, m->err);
+	struct log_session *s = ((struct client *)opaque)->owner;
+	uint32_t records;
+	struct part *p = append_reported(s, m->_private, &records);
+	if (m->err)
+		session_unwritten(s, p, m->err, records);
+	else if (m->offset >= p->delivered)
+		p->delivered = m->offset + 1;
 }
 
-void session_unwritten(struct log_session *s, struct part *p, rd_kafka_resp_err_t err)
+void session_unwritten(
+        struct log_session *s, struct part *p, rd_kafka_resp_err_t err, uint32_t records)
 {
 	bool refused = refusal_no_retry_heals(err);
 	/* With one that is refused for good librdkafka drops the others, and may say so first. */
-	if (s->nfailed++ == 0 || (refused && !refusal_no_retry_heals(s->failure))) {
+	if (s->nfailed == 0 || (refused && !refusal_no_retry_heals(s->failure))) {
 		s->failure = err;
 		s->failed_at = p;
 	}
+	s->nfailed += records;
 	s->unanswered |= err < 0 && !refused;
 }
 
@@ -118,22 +120,18 @@ static void callbacks(struct client *c, rd_kafka_conf_t *conf)
 }
 
 static enum status open_handle(struct client *c, const char *transactional_id,
-        const char *client_id, uint64_t queue_bytes, uint64_t batch_bytes, struct error *e)
+        const char *client_id, uint64_t queue_bytes, struct error *e)
 {
 	struct limits l;
-	limits_produce(&l, queue_bytes, batch_bytes);
-	/* One request per partition and epoch, when the flush asks for it: idempotence lets one
-	 * be on its way to a partition at a time, and while more is due behind it librdkafka's
-	 * thread does not wait but spins (most of its time, with 1 MB and 20 ms of linger). So
-	 * the queue should hold an epoch, and a request a partition's part of it. Compressing
-	 * costs more than all the rest of producing. */
+	limits_produce(&l, queue_bytes);
+	/* A message is a chunk of records (append.c): it has waited for others as long as it
+	 * should. Compressing costs more than all the rest of producing. */
 	const char *settings[] = {"client.id", client_id, "transactional.id", transactional_id,
 	        "transaction.timeout.ms", "10000", "enable.idempotence", "true", "acks", "all",
 	        "message.timeout.ms", "8000", "retry.backoff.ms", "5", "retry.backoff.max.ms",
-	        "5", "compression.type", "none", "message.max.bytes", KAFKA_PRODUCE_BYTES_MAX,
-	        "linger.ms", "1000", "batch.size", l.batch, "batch.num.messages", "100000",
-	        "queue.buffering.max.kbytes", l.kb, "queue.buffering.max.messages", l.records,
-	        NULL};
+	        "5", "compression.type", "none", "message.max.bytes",
+	        KAFKA_PRODUCE_BYTES_MAX_TEXT, "linger.ms", "0", "queue.buffering.max.kbytes",
+	        l.kb, NULL};
 	atomic_store(&c->ambiguous, false);
 	return client_open(c, RD_KAFKA_PRODUCER, settings, callbacks, e);
 }
@@ -155,6 +153,7 @@ void producer_drop(struct log_session *s)
 	rd_kafka_purge(h, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
 	                          RD_KAFKA_PURGE_F_NON_BLOCKING);
 	rd_kafka_destroy(h);
+	append_returned(s);
 	s->producer.rk = NULL;
 	s->nfailed = 0;
 	atomic_store(&s->producer.ambiguous, false);
@@ -211,9 +210,8 @@ static enum status init_once(struct log_session *s, struct error *e)
 {
 	struct client *c = &s->producer;
 	if (!c->rk) {
-		uint64_t bytes = s->memory_bytes / 2;
 		if (open_handle(c, s->transactional_id, s->client_id ? s->client_id : "weir",
-		            bytes, s->batch_bytes_max, e) != ST_OK)
+		            s->memory_bytes / 2, e) != ST_OK)
 			return ST_ERR;
 		atomic_fetch_add(&s->producers, 1);
 		s->began_ns = 0;
@@ -297,7 +295,7 @@ enum status producer_append(struct log_session *s, uint32_t topic, int32_t parti
         struct slice key, const struct slice *value, const struct log_header *headers,
         uint32_t nheaders, int64_t timestamp, struct error *e)
 {
-	INVARIANT(nheaders <= APPEND_HEADERS_MAX && partition >= 0);
+	INVARIANT(partition >= 0);
 	struct part *p = session_part(s, topic, partition);
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
@@ -321,7 +319,7 @@ enum status producer_flush(struct log_session *s, struct error *e)
 	}
 	if (!err)
 		return ST_OK;
-	client_error(&s->producer, e, err, NULL, "waiting for %d records to be acknowledged",
+	client_error(&s->producer, e, err, NULL, "waiting for %d batches to be acknowledged",
 	        rd_kafka_outq_len(s->producer.rk));
 	if (e)
 		e->class = ERR_ABORT;
@@ -407,7 +405,7 @@ enum status producer_fence(struct log_broker *b, const char *transactional_id, s
 {
 	struct client c;
 	client_init(&c, b, NULL, "fence of %s", transactional_id);
-	enum status st = open_handle(&c, transactional_id, b->client_id, 1 << 20, 0, e);
+	enum status st = open_handle(&c, transactional_id, b->client_id, 1 << 20, e);
 	if (st == ST_OK) {
 		rd_kafka_error_t *error = rd_kafka_init_transactions(c.rk, INIT_MS);
 		if (error)

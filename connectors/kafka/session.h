@@ -13,7 +13,6 @@
 #define SESSION_TOPICS_MAX 4096
 #define SESSION_PARTITIONS_MAX 100000 /* of one topic */
 #define SESSION_TIMEOUT_MS 10000
-#define APPEND_HEADERS_MAX 32
 #define TXN_TIMEOUT_MS 10000 /* takeover waits for both: session, then transaction */
 
 /* One partition, as member and as producer see it. Lives as long as the session: delivery
@@ -31,7 +30,7 @@ struct part {
 	uint32_t moved_at; /* and how many records of that poll came before */
 
 	int64_t delivered;   /* offset after the last acknowledged record; -1 */
-	struct group *group; /* of records not yet with librdkafka (append.c); may be NULL */
+	struct chunk *chunk; /* of records not yet with librdkafka (append.c); may be NULL */
 };
 
 struct topic {
@@ -73,8 +72,8 @@ struct log_session {
 	bool ready;            /* init_transactions answered OK */
 	int64_t began_ns;      /* begin() of the open transaction */
 	struct append *append; /* append.c's; NULL until used */
-	bool unsure;      /* adding the offsets failed: its request may be under way */
-	bool unanswered;  /* a record was given up, and its request may be */
+	bool unsure;           /* adding the offsets failed: its request may be under way */
+	bool unanswered;       /* a record was given up, and its request may be */
 	uint32_t nfailed;      /* records of this transaction that were not written */
 	rd_kafka_resp_err_t failure;
 	struct part *failed_at;
@@ -85,8 +84,9 @@ struct log_session {
 	atomic_ullong records, bytes, stale, appended, rebalances, losses, producers;
 };
 
-/* Notes that a record of the transaction was refused; the flush says so. */
-void session_unwritten(struct log_session *s, struct part *p, rd_kafka_resp_err_t err);
+/* Notes that records of the transaction were refused; the flush says so. */
+void session_unwritten(
+        struct log_session *s, struct part *p, rd_kafka_resp_err_t err, uint32_t records);
 struct topic *session_topic(struct log_session *s, uint32_t number);
 struct part *session_part(struct log_session *s, uint32_t topic, int32_t partition);
 
