@@ -65,7 +65,7 @@ static enum status test_unknown(struct slice name, struct error *e)
 {
 	struct suggest s = suggest_for(name);
 	for (int i = 0; i < DRIFT_TESTS; i++)
-		suggest_offer(&s, drift_tests[i].name);
+		suggest_offer(&s, drift_tests[i].skew ? NULL : drift_tests[i].name);
 	return error_set(e, ERR_USER, 0, "--tests: there is no test %.*s%s%s%s", (int)name.len,
 	        (const char *)name.p, s.best ? "; did you mean " : "", s.best ? s.best : "",
 	        s.best ? "?" : "");
@@ -76,7 +76,7 @@ static enum status test_read(struct drift_ask *ask, struct slice w, struct error
 	const char *p = (const char *)w.p, *is = memchr(p, '=', w.len);
 	struct slice name = trimmed(p, is ? (size_t)(is - p) : w.len);
 	int test = drift_test_find(name);
-	if (test < 0)
+	if (test < 0 || drift_tests[test].skew) /* that is `weir skew` */
 		return test_unknown(name, e);
 	double threshold = drift_tests[test].thresholds[ask->mode];
 	if (is) {
@@ -104,7 +104,7 @@ enum status drift_ask_tests(
 		double threshold = drift_tests[i].thresholds[ask->mode];
 		bool shown =
 		        drift_tests[i].p_value && drift_tests[i].below; // beside its statistic
-		if (!shown || !isnan(threshold))
+		if (!drift_tests[i].skew && (!shown || !isnan(threshold)))
 			ask->tests[ask->n++] =
 			        (struct drift_asked){(enum drift_test)i, threshold};
 	}

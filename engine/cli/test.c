@@ -33,6 +33,45 @@ static void row_keep(void *arg, const struct try_row *r)
 	buf_release(&b);
 }
 
+static json_t *record_keep(json_t *list, const struct buf *text)
+{
+	json_t *record = wide_json(buf_view(text));
+	INVARIANT(record);
+	json_array_append_new(list, record);
+	return record;
+}
+
+/* Its tests by name, since that is how they are asked for. */
+static void drift_keep(void *arg, const struct drift_record *r)
+{
+	struct test_got *got = arg;
+	struct buf b = {0};
+	json_t *values = json_object(), *p_values = json_object(), *breached = json_array(), *t;
+	size_t i;
+	drift_record_json(r, &b);
+	json_t *record = record_keep(got->drift, &b);
+	json_array_foreach(json_object_get(record, "tests"), i, t)
+	{
+		const char *name = json_string_value(json_object_get(t, "test"));
+		json_object_set(values, name, json_object_get(t, "value"));
+		json_object_set(p_values, name, json_object_get(t, "p_value"));
+		if (json_is_true(json_object_get(t, "breached")))
+			json_array_append_new(breached, json_string(name));
+	}
+	json_object_set_new(record, "tests", values);
+	json_object_set_new(record, "p_values", p_values);
+	json_object_set_new(record, "breached", breached);
+	buf_release(&b);
+}
+
+static void alert_keep(void *arg, const struct alert_record *r)
+{
+	struct buf b = {0};
+	alert_record_json(r, &b);
+	record_keep(((struct test_got *)arg)->alerts, &b);
+	buf_release(&b);
+}
+
 static const char *source_named(const struct job *job, const char *topic)
 {
 	for (uint32_t i = 0; i < job->nsources; i++)
@@ -73,11 +112,17 @@ static void record(struct testing *ts, const char *path, const char *error, json
 static void execute(struct testing *ts, struct test_file *t, struct job *job)
 {
 	struct error e = {0};
-	struct test_got got = {.job = job, .rows = json_array(), .bad = json_array()};
+	struct test_got got = {.job = job,
+	        .rows = json_array(),
+	        .drift = json_array(),
+	        .alerts = json_array(),
+	        .bad = json_array()};
 	struct try_conf conf = {.job = job,
 	        .events = t->events,
 	        .events_name = t->events_name,
 	        .row = row_keep,
+	        .drift = drift_keep,
+	        .alert = alert_keep,
 	        .bad = bad_keep,
 	        .arg = &got};
 	tried_conf(ts->c, &conf);
@@ -94,6 +139,8 @@ static void execute(struct testing *ts, struct test_file *t, struct job *job)
 		buf_release(&r.text);
 	}
 	json_decref(got.rows);
+	json_decref(got.drift);
+	json_decref(got.alerts);
 	json_decref(got.bad);
 }
 

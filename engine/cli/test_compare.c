@@ -24,6 +24,8 @@ static bool time_same(const json_t *want, const json_t *got)
 	return v == micros / 1000 || v == micros;
 }
 
+static bool row_same(const json_t *want, const json_t *got);
+
 static bool value_same(const json_t *want, const json_t *got)
 {
 	if (!got || json_is_null(want))
@@ -41,6 +43,8 @@ static bool value_same(const json_t *want, const json_t *got)
 			same = value_same(json_array_get(want, i), json_array_get(got, i));
 		return same;
 	}
+	if (json_is_object(want) && json_is_object(got))
+		return row_same(want, got);
 	return json_equal(want, got) || time_same(want, got);
 }
 
@@ -136,12 +140,12 @@ static void sequence(struct test_result *out, const char *kind, const char *name
 	}
 }
 
-static json_t *rows_of(const json_t *rows, const char *view)
+static json_t *rows_of(const json_t *rows, const char *kind, const char *name)
 {
 	json_t *list = json_array(), *row;
 	size_t i;
-	json_array_foreach(rows, i,
-	        row) if (!strcmp(json_string_value(json_object_get(row, "view")), view))
+	json_array_foreach(
+	        rows, i, row) if (!strcmp(json_string_value(json_object_get(row, kind)), name))
 	        json_array_append(list, row);
 	return list;
 }
@@ -175,9 +179,21 @@ static void finals(struct test_result *out, const struct test_rows *want, const 
 
 static json_t *counts_json(const struct try_counts *n)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "records", (json_int_t)n->records, "late",
-	        (json_int_t)n->late, "dead", (json_int_t)n->dead, "rows", (json_int_t)n->rows,
-	        "expiry_rows", (json_int_t)n->expiry_rows);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "records",
+	        (json_int_t)n->records, "late", (json_int_t)n->late, "dead",
+	        (json_int_t)n->dead, "rows", (json_int_t)n->rows, "expiry_rows",
+	        (json_int_t)n->expiry_rows, "drift", (json_int_t)n->drift, "alerts",
+	        (json_int_t)n->alerts);
+}
+
+static void of_monitors(struct test_result *out, const char *kind, const struct test_rows *want,
+        uint32_t n, const json_t *got)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *records = rows_of(got, "monitor", want[i].monitor->name);
+		sequence(out, kind, want[i].monitor->name, &want[i], records);
+		json_decref(records);
+	}
 }
 
 void test_compare(const struct test_file *t, const struct job *job, const struct test_got *got,
@@ -185,15 +201,17 @@ void test_compare(const struct test_file *t, const struct job *job, const struct
 {
 	*out = (struct test_result){.failures = json_array()};
 	for (uint32_t i = 0; i < t->nrows; i++) {
-		json_t *rows = rows_of(got->rows, t->rows[i].view->name);
+		json_t *rows = rows_of(got->rows, "view", t->rows[i].view->name);
 		sequence(out, "rows", t->rows[i].view->name, &t->rows[i], rows);
 		json_decref(rows);
 	}
 	for (uint32_t i = 0; i < t->nfinal; i++) {
-		json_t *rows = rows_of(got->rows, t->final[i].view->name);
+		json_t *rows = rows_of(got->rows, "view", t->final[i].view->name);
 		finals(out, &t->final[i], job, rows);
 		json_decref(rows);
 	}
+	of_monitors(out, "drift", t->drift, t->ndrift, got->drift);
+	of_monitors(out, "alerts", t->alerts, t->nalerts, got->alerts);
 	json_t *counts = counts_json(&got->counts);
 	if (t->counts && !row_same(t->counts, counts))
 		failure(out, "counts", NULL, 0, t->counts_line, t->counts, counts);

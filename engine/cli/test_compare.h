@@ -13,8 +13,9 @@
 
 struct test_got {
 	const struct job *job;
-	json_t *rows; /* objects, as `weir try` prints them, in order */
-	json_t *bad;  /* {reason, detail, source, partition, offset, late} */
+	json_t *rows;           /* objects, as `weir try` prints them, in order */
+	json_t *drift, *alerts; /* as well, of a drift record tests as {name: value} */
+	json_t *bad;            /* {reason, detail, source, partition, offset, late} */
 	struct try_counts counts;
 };
 

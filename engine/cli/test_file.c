@@ -139,6 +139,11 @@ static void events_read(struct reading *r, const struct yaml_node *n)
 
 static const char *const row_heads[] = {
         "event_time", "known_at", "source_partition", "source_offset", NULL};
+static const char *const drift_fields[] = {"segment", "column", "window_start", "window_end",
+        "rows", "nulls", "reference_rows", "tests", "p_values", "breached", "bins", "examples",
+        NULL};
+static const char *const alert_fields[] = {"segment", "column", "test", "state", "since",
+        "window_start", "window_end", "value", "threshold", "windows", NULL};
 static const char *const bad_fields[] = {
         "reason", "detail", "source", "partition", "offset", NULL};
 
@@ -150,12 +155,14 @@ static void offer_list(struct suggest *s, const char *const *names, bool *found)
 	}
 }
 
-static void field_check(struct reading *r, const struct view *v, const struct yaml_node *key)
+/* fields: of what is no row of a view. */
+static void field_check(struct reading *r, const struct view *v, const char *const *fields,
+        const struct yaml_node *key)
 {
 	struct suggest s = suggest_for(key->text);
 	bool found = false;
 	if (!v) {
-		offer_list(&s, bad_fields, &found);
+		offer_list(&s, fields, &found);
 	} else {
 		const struct schema *in = r->job->sources[v->source].schema;
 		offer_list(&s, row_heads, &found);
@@ -170,8 +177,11 @@ static void field_check(struct reading *r, const struct view *v, const struct ya
 	}
 	if (!found)
 		fault(r, key, s.best, "%s has no '%.*s'",
-		        v ? "a row of this view" : "a bad record", (int)key->text.len,
-		        (const char *)key->text.p);
+		        v                        ? "a row of this view"
+		        : fields == drift_fields ? "a drift record"
+		        : fields == alert_fields ? "an alert"
+		                                 : "a bad record",
+		        (int)key->text.len, (const char *)key->text.p);
 }
 
 static void entity_check(struct reading *r, const struct view *v, const struct yaml_node *row)
@@ -183,8 +193,30 @@ static void entity_check(struct reading *r, const struct view *v, const struct y
 			        in->fields[v->entity[i]].name);
 }
 
-static void rows_read(struct reading *r, const struct view *v, const struct yaml_node *list,
-        bool final, struct test_rows *out)
+/* Names of tests below a drift record: those of the monitor. */
+static void tests_check(struct reading *r, const struct monitor *m, const char *key,
+        const struct yaml_node *row)
+{
+	const struct yaml_node *tests = yaml_get(row, key);
+	if (!tests || tests->kind != YAML_MAP)
+		return;
+	for (uint32_t i = 0; i < tests->n; i++) {
+		struct suggest s = suggest_for(tests->keys[i]->text);
+		bool found = false;
+		for (uint32_t k = 0; k < m->ntests; k++) {
+			const char *name = drift_tests[m->tests[k].test].name;
+			found |= is(tests->keys[i], name);
+			suggest_offer(&s, name);
+		}
+		if (!found)
+			fault(r, tests->keys[i], s.best, "the monitor has no test '%.*s'",
+			        (int)tests->keys[i]->text.len,
+			        (const char *)tests->keys[i]->text.p);
+	}
+}
+
+static void rows_read(struct reading *r, const struct view *v, const char *const *fields,
+        const struct yaml_node *list, bool final, struct test_rows *out)
 {
 	out->view = v;
 	out->line = yaml_line(&r->doc, list->start);
@@ -203,7 +235,11 @@ static void rows_read(struct reading *r, const struct view *v, const struct yaml
 			continue;
 		}
 		for (uint32_t k = 0; k < row->n; k++)
-			field_check(r, v, row->keys[k]);
+			field_check(r, v, fields, row->keys[k]);
+		if (out->monitor) {
+			tests_check(r, out->monitor, "tests", row);
+			tests_check(r, out->monitor, "p_values", row);
+		}
 		if (final)
 			entity_check(r, v, row);
 		out->items[out->n++] =
@@ -235,16 +271,49 @@ static void views_read(struct reading *r, const struct yaml_node *n, bool final,
 	for (uint32_t i = 0; i < n->n; i++) {
 		const struct view *v = view_named(r, n->keys[i]);
 		if (v)
-			rows_read(r, v, n->items[i], final, &(*out)[(*nout)++]);
+			rows_read(r, v, NULL, n->items[i], final, &(*out)[(*nout)++]);
+	}
+}
+
+static const struct monitor *monitor_named(struct reading *r, const struct yaml_node *key)
+{
+	struct suggest s = suggest_for(key->text);
+	for (uint32_t i = 0; i < r->job->nmonitors; i++) {
+		if (is(key, r->job->monitors[i].name))
+			return &r->job->monitors[i];
+		suggest_offer(&s, r->job->monitors[i].name);
+	}
+	fault(r, key, s.best, "the job has no monitor '%.*s'", (int)key->text.len,
+	        (const char *)key->text.p);
+	return NULL;
+}
+
+static void monitors_read(struct reading *r, const struct yaml_node *n,
+        const char *const *fields, struct test_rows **out, uint32_t *nout)
+{
+	if (n->kind != YAML_MAP) {
+		fault(r, n, NULL,
+		        "monitors and their records are expected here: 'monitor: [{...}]'");
+		return;
+	}
+	*out = arena_calloc(&r->t->arena, n->n + 1, sizeof **out);
+	for (uint32_t i = 0; i < n->n; i++) {
+		const struct monitor *m = monitor_named(r, n->keys[i]);
+		if (!m)
+			continue;
+		(*out)[*nout].monitor = m;
+		rows_read(r, NULL, fields, n->items[i], false, &(*out)[(*nout)++]);
 	}
 }
 
 static void counts_read(struct reading *r, const struct yaml_node *n)
 {
 	static const char *const names[] = {
-	        "records", "late", "dead", "rows", "expiry_rows", NULL};
+	        "records", "late", "dead", "rows", "expiry_rows", "drift", "alerts", NULL};
 	if (n->kind != YAML_MAP) {
-		fault(r, n, NULL, "counts is a map {records, late, dead, rows, expiry_rows}");
+		fault(r, n, NULL,
+		        "counts is a map {records, late, dead, rows, expiry_rows, drift, "
+		        "alerts}");
 		return;
 	}
 	for (uint32_t i = 0; i < n->n; i++) {
@@ -275,12 +344,16 @@ static void member_read(
 		views_read(r, n, true, &t->final, &t->nfinal);
 	} else if (is(key, "bad")) {
 		t->has_bad = true;
-		rows_read(r, NULL, n, false, &t->bad);
+		rows_read(r, NULL, bad_fields, n, false, &t->bad);
+	} else if (is(key, "drift")) {
+		monitors_read(r, n, drift_fields, &t->drift, &t->ndrift);
+	} else if (is(key, "alerts")) {
+		monitors_read(r, n, alert_fields, &t->alerts, &t->nalerts);
 	} else if (is(key, "counts")) {
 		counts_read(r, n);
 	} else {
-		static const char *const names[] = {
-		        "description", "events", "rows", "final", "bad", "counts", NULL};
+		static const char *const names[] = {"description", "events", "rows", "final",
+		        "drift", "alerts", "bad", "counts", NULL};
 		struct suggest s = suggest_for(key->text);
 		bool found = false;
 		offer_list(&s, names, &found);
@@ -294,7 +367,9 @@ static void document_read(struct reading *r)
 	const struct yaml_node *root = r->doc.root;
 	struct diagnostic whole = {.file = r->t->path};
 	if (!root || root->kind != YAML_MAP) {
-		whole.message = "a test file is a map: events, rows, final, bad, counts";
+		whole.message =
+		        "a test file is a map: events, rows, final, drift, alerts, bad, "
+		        "counts";
 		diagnostics_add(r->d, &whole);
 		r->failed = true;
 		return;
@@ -305,8 +380,10 @@ static void document_read(struct reading *r)
 		return;
 	if (!r->t->events)
 		whole.message = "a test needs events";
-	else if (!r->t->nrows && !r->t->nfinal && !r->t->has_bad && !r->t->counts)
-		whole.message = "a test expects something: rows, final, bad or counts";
+	else if (!r->t->nrows && !r->t->nfinal && !r->t->ndrift && !r->t->nalerts &&
+	         !r->t->has_bad && !r->t->counts)
+		whole.message =
+		        "a test expects something: rows, final, drift, alerts, bad or counts";
 	if (whole.message) {
 		diagnostics_add(r->d, &whole);
 		r->failed = true;
@@ -358,6 +435,8 @@ void test_file_release(struct test_file *t)
 {
 	rows_release(t->rows, t->nrows);
 	rows_release(t->final, t->nfinal);
+	rows_release(t->drift, t->ndrift);
+	rows_release(t->alerts, t->nalerts);
 	rows_release(&t->bad, 1);
 	json_decref(t->counts);
 	if (t->events)

@@ -21,7 +21,8 @@ struct test_row {
 };
 
 struct test_rows {
-	const struct view *view; /* NULL: bad records */
+	const struct view *view;       /* NULL: bad records, or a monitor's */
+	const struct monitor *monitor; /* of drift and alerts */
 	struct test_row *items;
 	uint32_t n;
 	int line;
@@ -37,6 +38,10 @@ struct test_file {
 	uint32_t nrows;
 	struct test_rows *final; /* the last row of each entity named */
 	uint32_t nfinal;
+	struct test_rows *drift; /* every drift record of a monitor, in order */
+	uint32_t ndrift;
+	struct test_rows *alerts; /* its alerts, in order */
+	uint32_t nalerts;
 	bool has_bad;
 	struct test_rows bad; /* late and dead records, in order */
 	json_t *counts;       /* NULL: not given */

@@ -46,6 +46,13 @@ struct value {
 /* A change's kind: append-only topics only insert. */
 enum change { OP_INSERT, OP_UPDATE_BEFORE, OP_UPDATE_AFTER, OP_DELETE };
 
+/* How far a partition of the source is, told through a repartition topic. */
+struct batch_note {
+	int32_t partition;
+	int64_t time; /* its watermark, INT64_MIN: it is empty */
+	bool idle;
+};
+
 struct batch {
 	uint32_t n;
 	uint8_t *op;             /* enum change */
@@ -56,6 +63,8 @@ struct batch {
 	int64_t *src_stream_time; /* the source partition's stream time after this record, ms */
 	struct column *cols;     /* indexed by the source schema's field number */
 	uint32_t ncols;
+	const struct batch_note *notes; /* all rows before them are in this batch or an earlier one */
+	uint32_t nnotes;
 };
 
 /* Allocates a column of n rows, nothing null. */

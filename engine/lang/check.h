@@ -46,7 +46,7 @@ struct key {
 };
 /* Tables end with name NULL. */
 extern const struct key job_keys[], source_keys[], view_keys[], feature_keys[], offline_keys[],
-        monitor_keys[], label_keys[];
+        monitor_keys[], label_keys[], skew_keys[];
 
 /* Reports at a node. */
 void check_error(struct check *c, const struct yaml_node *at, const char *suggestion,
@@ -73,6 +73,10 @@ void check_not_yet(struct check *c, void *object, const struct yaml_node *key,
 void check_source(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
 void check_view(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
 void check_monitor(struct check *c, const struct yaml_node *key, const struct yaml_node *map);
+/* check_skew.c: `skew` of a monitor over a source's predictions, whose columns in use are marked.
+ */
+void check_skew(struct check *c, const struct yaml_node *key, const struct yaml_node *v,
+        struct monitor *m, const struct source *s);
 /* A number from min to max. */
 bool check_number(struct check *c, const struct yaml_node *key, const struct yaml_node *v,
         double min, double max, double *out);

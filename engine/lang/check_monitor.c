@@ -187,6 +187,8 @@ static double threshold_max(enum drift_test t)
 	case TEST_NEW_CATEGORY:
 	case TEST_ECE:
 	case TEST_BRIER:
+	case TEST_SKEW:
+	case TEST_SKEW_UNKNOWN:
 		return 1;
 	default:
 		return INFINITY;
@@ -380,6 +382,24 @@ static void read_labels(
 
 /* ---- the monitor */
 
+static void read_skew(
+        struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
+{
+	struct monitor_check *mc = object;
+	static const char *const others[] = {
+	        "columns", "baseline", "mode", "id", "score", "labels"};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		const struct yaml_node *other = yaml_get(mc->map, others[i]);
+		if (other)
+			check_error(c, other, NULL,
+			        "a monitor with 'skew' has no '%s': give it a monitor of its "
+			        "own",
+			        others[i]);
+	}
+	if (mc->s)
+		check_skew(c, key, v, mc->m, mc->s);
+}
+
 static void read_baseline(
         struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
 {
@@ -401,17 +421,17 @@ const struct key monitor_keys[] = {
                 "Segments: one window, one record and one alert for each combination of their "
                 "values, `[model_version]` say.",
                 false, read_by},
-        {"columns", "columns", NULL,
-                "What is compared with the baseline: features as served, the score.", true,
+        {"columns", "columns", "required without `skew`",
+                "What is compared with the baseline: features as served, the score.", false,
                 read_columns},
-        {"baseline", "file, JSON or YAML", NULL,
-                "What `weir baseline` wrote. The name is relative to the job file.", true,
+        {"baseline", "file, JSON or YAML", "required without `skew`",
+                "What `weir baseline` wrote. The name is relative to the job file.", false,
                 read_baseline},
         {"window", "duration", NULL, "Length of a window: [k * D, (k + 1) * D) of event time.",
                 true, read_window},
         {"mode", "weir, evidently or nannyml", "weir", "Whose binning and treatment of zeros.",
                 false, read_mode},
-        {"tests", "map", "{psi: 0.25}; in another mode that tool's own",
+        {"tests", "map", "{psi: 0.25}; in another mode that tool's own; with `skew` {skew: 0}",
                 "Tests and their thresholds: see Tests. A value past its threshold breaches.",
                 false, read_tests},
         {"sustain", "integer", "1",
@@ -428,6 +448,8 @@ const struct key monitor_keys[] = {
         {"score", "column", NULL, "The model's output, for labels.", false, read_score},
         {"labels", "map", NULL, "What came of the predictions: see Labels.", false,
                 read_labels},
+        {"skew", "map", NULL, "Compares served values with computed ones instead: see Skew.",
+                false, read_skew},
         {NULL, NULL, NULL, NULL, false, NULL},
 };
 
@@ -495,13 +517,14 @@ static const struct yaml_node *test_key(const struct monitor_check *mc, enum dri
 	return map;
 }
 
-/* PSI of weir; of another tool what that tool would run. */
+/* PSI of weir, of a monitor of skew that test; of another tool what that tool would run. */
 static void tests_usual(struct check *c, struct monitor *m)
 {
 	m->tests = arena_alloc(c->a, DRIFT_TESTS * sizeof *m->tests);
 	for (int t = 0; t < DRIFT_TESTS; t++) {
 		double usual = drift_tests[t].thresholds[m->mode];
-		if (!isnan(usual) && (m->mode != MODE_WEIR || t == TEST_PSI))
+		enum drift_test first = m->skew ? TEST_SKEW : TEST_PSI;
+		if (!isnan(usual) && (m->mode != MODE_WEIR || t == (int)first))
 			m->tests[m->ntests++] =
 			        (struct monitor_test){(enum drift_test)t, usual};
 	}
@@ -514,7 +537,17 @@ static void tests_finish(struct check *c, struct monitor_check *mc)
 		tests_usual(c, m);
 	for (uint32_t i = 0; mc->tests_node && i < m->ntests; i++) {
 		const struct drift_test_info *t = &drift_tests[m->tests[i].test];
-		if (t->errors && !m->labels)
+		if (t->skew && !m->skew)
+			check_error(c, test_key(mc, m->tests[i].test), NULL,
+			        "'%s' compares served values with computed ones: give the "
+			        "monitor the key skew",
+			        t->name);
+		else if (!t->skew && m->skew)
+			check_error(c, test_key(mc, m->tests[i].test), NULL,
+			        "'%s' is not for a monitor with 'skew': skew and skew_unknown "
+			        "are",
+			        t->name);
+		else if (t->errors && !m->labels)
 			check_error(c, test_key(mc, m->tests[i].test), NULL,
 			        "'%s' compares scores with labels: give the monitor the keys "
 			        "id, "
@@ -538,6 +571,11 @@ void check_monitor(struct check *c, const struct yaml_node *key, const struct ya
 	struct monitor_check mc = {.m = m, .map = map};
 	check_map(
 	        c, key, map, monitor_keys, &mc, arena_printf(c->a, "monitor '%.60s'", m->name));
+	const char *const needed[] = {"columns", "baseline"};
+	for (int i = 0; i < 2 && map->kind == YAML_MAP; i++)
+		if (!yaml_get(map, "skew") && !yaml_get(map, needed[i]))
+			check_error(c, key, NULL, "monitor '%.60s' needs the key '%s'", m->name,
+			        needed[i]);
 	if (!mc.s)
 		return;
 	baseline_fits(c, &mc);

@@ -106,6 +106,16 @@ struct monitor_labels {
 	int64_t wait_ms;    /* how long after its window's end a label still counts */
 };
 
+/* Served values beside what a view computed. The monitor's columns are the served ones. */
+struct monitor_skew {
+	uint32_t view;      /* index into the job's views */
+	uint32_t *entity;   /* fields of the source, in the order of the view's entity */
+	uint32_t *features; /* of the view, per column */
+	double tolerance;   /* relative, where one of both is a real number */
+	int64_t within_ms;  /* a value that was right so long ago is right */
+	bool known_at;      /* only rows that were known at the prediction's time */
+};
+
 struct monitor {
 	const char *name;
 	uint32_t source;
@@ -124,6 +134,7 @@ struct monitor {
 	uint32_t min_rows;  /* default 1 */
 	int id, score;      /* fields of the source; -1: not named */
 	struct monitor_labels *labels; /* NULL: none */
+	struct monitor_skew *skew;     /* NULL: columns are compared with the baseline */
 	bool *used; /* per field of the source */
 	const char *plan_text;
 	uint64_t state_hash; /* of all that the state depends on: thresholds may change */

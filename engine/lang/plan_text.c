@@ -98,8 +98,26 @@ const char *plan_text(
 	return text;
 }
 
-/* The first part is what state is made of: another one starts from nothing. The baseline is in it
- * by its content. */
+static void print_skew(struct buf *b, const struct job *j, const struct monitor *m)
+{
+	const struct monitor_skew *k = m->skew;
+	const struct view *v = &j->views[k->view];
+	const struct source *s = &j->sources[m->source];
+	char number[NUM_MAX + 1], name[TYPE_NAME_MAX];
+	number[num_format_double(number, k->tolerance)] = 0;
+	buf_printf(b, "view: %s %u\n", v->name, v->version);
+	for (uint32_t i = 0; i < v->nentity; i++)
+		buf_printf(b, "entity: %s\n", s->schema->fields[k->entity[i]].name);
+	for (uint32_t i = 0; i < m->ncolumns; i++) {
+		const struct feature *f = &v->features[k->features[i]];
+		buf_printf(b, "feature: %s %s\n", f->name, type_name(&f->type, name));
+	}
+	buf_printf(b, "tolerance: %s\nknown_at: %d\n", number, k->known_at);
+	duration_line(b, "within", k->within_ms);
+}
+
+/* The first part is what state is made of: another one starts from nothing. The baseline is in
+ * it by its content. */
 static void print_monitor_state(struct buf *b, const struct job *j, const struct monitor *m)
 {
 	struct buf base = {0};
@@ -118,6 +136,10 @@ static void print_monitor_state(struct buf *b, const struct job *j, const struct
 		buf_printf(b, "label: %s %s\n", l->schema->fields[m->labels->id].name,
 		        l->schema->fields[m->labels->value].name);
 		duration_line(b, "wait", m->labels->wait_ms);
+	}
+	if (m->skew) {
+		print_skew(b, j, m);
+		return;
 	}
 	if (m->baseline)
 		baseline_write(m->baseline, &base);

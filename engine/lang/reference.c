@@ -52,6 +52,7 @@ static void tests(struct buf *out)
 		cell(out, t->name, true);
 		cell(out,
 		        t->errors                       ? "scores and labels"
+		        : t->skew                     ? "`skew`"
 		        : t->numbers && t->categories ? "every column"
 		        : t->numbers                  ? "numbers"
 		                                      : "categories",
@@ -86,6 +87,11 @@ static void job_file(struct buf *out)
 	        "tumbling windows of event time.",
 	        monitor_keys);
 	keys(out, "Labels", "Below `labels` of a monitor.", label_keys);
+	keys(out, "Skew",
+	        "Below `skew` of a monitor, which then has no `columns`, `baseline`, `mode` or "
+	        "`labels`: served values are compared with what a view of the same job computed, "
+	        "as of the prediction's time.",
+	        skew_keys);
 	tests(out);
 }
 

@@ -86,6 +86,27 @@ static void bins_read(struct reader *r, struct drift_record *out, struct arena *
 	end_read(r, out->nbins);
 }
 
+static const char *optional_text_read(struct reader *r, struct arena *a)
+{
+	return reader_varint(r) ? text_read(r, a) : NULL;
+}
+
+/* Records of before there were examples end here. */
+static void examples_read(struct reader *r, struct drift_record *out, struct arena *a)
+{
+	if (r->p == r->end)
+		return;
+	out->nexamples = count_read(r);
+	out->examples = arena_calloc(a, out->nexamples + 1, sizeof *out->examples);
+	for (uint32_t i = 0; i < out->nexamples && !r->failed; i++) {
+		out->examples[i].entity = text_read(r, a);
+		out->examples[i].event_time = reader_varint(r);
+		out->examples[i].served = optional_text_read(r, a);
+		out->examples[i].computed = optional_text_read(r, a);
+	}
+	end_read(r, out->nexamples);
+}
+
 bool drift_record_read(struct slice value, struct drift_record *out, struct arena *a)
 {
 	struct reader r;
@@ -102,6 +123,7 @@ bool drift_record_read(struct slice value, struct drift_record *out, struct aren
 	out->reference_rows = reader_varint(&r);
 	tests_read(&r, out, a);
 	bins_read(&r, out, a);
+	examples_read(&r, out, a);
 	return !r.failed;
 }
 
@@ -186,6 +208,20 @@ static void bins_json(const struct drift_record *r, struct buf *out)
 	}
 }
 
+void drift_examples_json(const struct drift_record *r, struct buf *out)
+{
+	for (uint32_t i = 0; i < r->nexamples; i++) {
+		const struct drift_example *x = &r->examples[i];
+		buf_str(out, i ? ",{\"entity\":" : "{\"entity\":");
+		text_json(out, x->entity);
+		buf_printf(out, ",\"event_time\":%lld,\"served\":", (long long)x->event_time);
+		text_json(out, x->served);
+		buf_str(out, ",\"computed\":");
+		text_json(out, x->computed);
+		buf_byte(out, '}');
+	}
+}
+
 void drift_record_json(const struct drift_record *r, struct buf *out)
 {
 	buf_str(out, "{\"monitor\":");
@@ -202,6 +238,8 @@ void drift_record_json(const struct drift_record *r, struct buf *out)
 	tests_json(r, out);
 	buf_str(out, "],\"bins\":[");
 	bins_json(r, out);
+	buf_str(out, "],\"examples\":[");
+	drift_examples_json(r, out);
 	buf_str(out, "]}");
 }
 

@@ -24,6 +24,13 @@ struct drift_bin {
 	double reference, current;
 };
 
+/* Of a monitor of skew: a served value that is not what was computed. */
+struct drift_example {
+	const char *entity;
+	int64_t event_time;
+	const char *served, *computed; /* NULL: null */
+};
+
 struct drift_record {
 	const char *monitor, *column;
 	struct drift_segment *segment;
@@ -33,6 +40,8 @@ struct drift_record {
 	uint32_t ntests;
 	struct drift_bin *bins;
 	uint32_t nbins;
+	struct drift_example *examples;
+	uint32_t nexamples;
 };
 
 struct alert_record {
@@ -52,6 +61,8 @@ bool alert_record_read(struct slice value, struct alert_record *out, struct aren
 /* One object each. */
 void drift_record_json(const struct drift_record *r, struct buf *out);
 void alert_record_json(const struct alert_record *r, struct buf *out);
+/* Objects, without the brackets around them. */
+void drift_examples_json(const struct drift_record *r, struct buf *out);
 /* {"model_version": "3"} */
 void drift_segment_json(const struct drift_segment *s, uint32_t n, struct buf *out);
 

@@ -60,7 +60,7 @@ static int64_t watermark_of(
         const struct job_view *v, const struct stage *st, const struct task_report *r)
 {
 	/* A channel of monitors goes by windows' ends: it is behind by nature, and holds up nothing. */
-	bool channel = st->in && st->nsteps;
+	bool channel = st->in && !st->nviews;
 	int64_t time = channel ? MARKER_NO_TIME : st->in ? r->source_stream_time : r->stream_time;
 	return time == MARKER_NO_TIME ? SNAPSHOT_NONE
 	                              : time - v->job->sources[st->source].lateness_ms;

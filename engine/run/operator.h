@@ -11,6 +11,7 @@
 #include "data/batch.h"
 #include "run/key_sample.h"
 #include "run/log.h"
+#include "run/marker.h"
 #include "run/online.h"
 #include "run/plan.h"
 #include "state/table.h"
@@ -35,6 +36,9 @@ struct op_counts {
 	struct agg_counts agg;
 };
 
+struct op;
+struct operator;
+
 struct op_conf {
 	const struct plan *plan;
 	const struct stage *stage;
@@ -45,7 +49,11 @@ struct op_conf {
 	uint32_t topic;           /* session's number of the topic it appends to */
 	uint32_t alerts;          /* monitor: the same of the topic of alerts */
 	struct output output;
-	int64_t *src_offset;      /* key_by: told where the record it appends next came from */
+	const struct marker *marker; /* a monitor's step: of the task's last commit */
+	const struct operator *beside; /* ROLE_VALUES: the view's operator, its state's space */
+	struct op *beside_op;
+	uint32_t beside_space;
+	int64_t *src_offset;      /* key_by, ROLE_PASS: told where the record it appends next came from */
 	struct table *table;      /* of what has state; set before the first batch */
 	uint32_t space;
 	uint32_t schema_id;       /* registry id of its rows; 0: single-object framing */
@@ -54,7 +62,6 @@ struct op_conf {
 	bool online;              /* remember each entity's last row of the epoch */
 };
 
-struct op;
 struct operator {
 	const char *name;
 	enum status (*open)(const struct op_conf *conf, struct op **out, struct error *e);
@@ -76,6 +83,12 @@ struct operator {
 	/* The same from a committed state row, for rewriting the online store. Into a. */
 	bool (*online_from_state)(struct op *op, struct slice entity, struct slice row,
 		struct online_row *out, struct arena *a);
+	/* When time alone will next change the entity's row; INT64_MAX: it will not. */
+	int64_t (*lasts)(struct op *op, const struct entry *en, struct arena *a);
+	/* A row that a view beside it has appended, as it is in the offline topic. NULL: it does not
+	 * ask for rows. */
+	enum status (*row)(struct op *op, uint32_t view, struct slice key, struct slice value,
+		struct arena *a, struct error *e);
 	/* The epoch is over. After an abort the counts are again those of its start. */
 	void (*epoch_end)(struct op *op, bool committed);
 	const struct op_counts *(*counts)(struct op *op);

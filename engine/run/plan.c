@@ -189,6 +189,7 @@ static void stage_repartition(struct plan *p, struct stage *st, const struct rep
 	*st = (struct stage){.name = r->topic + strlen(p->group) + 1, .topic = r->topic,
 		.partitions = r->shards, .source = r->source, .in = r, .views = r->views,
 		.nviews = r->nviews, .schema = p->job->sources[r->source].schema};
+	plan_monitors_behind(p, st);
 	st->changelog = changelog_name(p, st->name);
 }
 
@@ -311,6 +312,15 @@ enum status plan_new(const struct job *job, const char *prefix, const int32_t *p
 	p->hash = plan_hash(p);
 	*out = p;
 	return ST_OK;
+}
+
+const struct repartition *plan_view_repartition(const struct plan *p, uint32_t view)
+{
+	for (uint32_t i = 0; i < p->nrepartitions; i++)
+		for (uint32_t k = 0; k < p->repartitions[i].nviews; k++)
+			if (p->repartitions[i].views[k] == view)
+				return &p->repartitions[i];
+	return NULL;
 }
 
 void plan_shards_set(struct plan *p, uint32_t repartition, int32_t shards)

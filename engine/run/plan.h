@@ -29,6 +29,9 @@ struct repartition {
 };
 /* event_time, known_at, source_partition, source_offset, stream_time */
 #define REPARTITION_HEAD 5
+/* In place of a source offset: no record, but a note of how far the source's partition is. */
+#define REPARTITION_NOTE (-1)
+#define REPARTITION_NOTE_IDLE (-2)
 
 /* Drift records, alerts. */
 #define MONITOR_SCHEMAS 2
@@ -41,6 +44,11 @@ enum monitor_role {
 	ROLE_JOIN,        /* by prediction id: scores meet labels */
 	ROLE_MERGE,       /* one task: partitions' profiles become windows, records, alerts */
 	ROLE_MERGE_ERRORS, /* the same of scores with labels */
+	ROLE_SERVED,      /* in the predictions' stage: served values on their way to computed ones */
+	ROLE_VALUES,      /* in the view's stage: its rows on their way to served values */
+	ROLE_PASS,        /* in the stage of a repartitioned view's source: tells the view's stage
+			   * how far this partition is */
+	ROLE_SKEW,        /* by entity: served values meet the view's */
 	MONITOR_ROLES
 };
 struct monitor_step {
@@ -90,11 +98,12 @@ struct plan {
 	const char *late_topic, *dead_topic;
 	const struct stage *stages;
 	uint32_t nstages;
-	const struct repartition *repartitions; /* then the nchannels channels: parts, ids */
+	const struct repartition *repartitions; /* then the nchannels channels: parts, ids, skew */
 	uint32_t nrepartitions, nchannels;
-	/* Channels, between monitors' steps: windows' parts (one partition), and scores and labels
-	 * by id. NULL: no monitor needs it. They have no views; source is their first monitor's. */
-	const struct repartition *parts, *ids;
+	/* Channels, between monitors' steps: windows' parts (one partition), scores and labels by
+	 * id, served and computed values by entity. NULL: no monitor needs it. They have no views;
+	 * source is their first monitor's. */
+	const struct repartition *parts, *ids, *skew;
 	const char *drift_topic, *alerts_topic; /* NULL: no monitors */
 	const struct schema *drift_schema, *alert_schema;
 	const struct view_plan *views; /* as job->views */
@@ -107,6 +116,9 @@ enum status plan_new(const struct job *job, const char *prefix, const int32_t *p
 void plan_free(struct plan *p);
 /* Before the plan is used: a repartition topic that exists keeps its partitions. */
 void plan_shards_set(struct plan *p, uint32_t repartition, int32_t shards);
+
+/* The repartition topic that the view is behind; NULL: its stage reads the source. */
+const struct repartition *plan_view_repartition(const struct plan *p, uint32_t view);
 
 /* A task's name in the local store: a copy that a standby keeps is found by it. */
 void plan_task_name(const struct plan *p, const struct stage *st, int32_t partition, char *out,

@@ -7,12 +7,13 @@
 
 #include "run/plan.h"
 
-#define CHANNELS_MAX 2
+#define CHANNELS_MAX 3
 
 /* Monitors' topics, channels (into rs) and schemas; before the stages are made. */
 enum status plan_monitors_make(struct plan *p, struct repartition *rs, struct error *e);
-/* The steps of a source's stage. */
+/* The steps of a source's stage, and of one behind a repartition topic; their views are set. */
 void plan_monitors_source(struct plan *p, struct stage *st);
+void plan_monitors_behind(struct plan *p, struct stage *st);
 /* The channels' stages into st; returns how many. */
 uint32_t plan_monitors_stages(struct plan *p, struct stage *st);
 /* Their lines for the plan's hash. */

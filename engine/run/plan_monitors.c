@@ -3,8 +3,9 @@
 // Monitors in the plan. Every partition of the predictions makes profiles of its own rows, and
 // only these, a few kilobytes a window, travel: through one channel topic of one partition to
 // the task that closes windows. So a segment that has all the rows costs no more than many
-// small ones. Labels meet their scores by prediction id, behind a channel topic of its own. Not
-// here: what the steps do (operators/monitor).
+// small ones. Labels meet their scores by prediction id, behind a channel topic of its own, and
+// so do served values and the view's rows by entity.
+// Not here: what the steps do (operators/monitor).
 #include <string.h>
 
 #include "run/plan_inside.h"
@@ -32,7 +33,14 @@ static const char drift_json[] =
         "\"name\":\"weir.drift_bin\",\"fields\":["
         "{\"name\":\"label\",\"type\":\"string\"},"
         "{\"name\":\"reference\",\"type\":\"double\"},"
-        "{\"name\":\"current\",\"type\":\"double\"}]}}}]}";
+        "{\"name\":\"current\",\"type\":\"double\"}]}}},"
+        "{\"name\":\"examples\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\","
+        "\"name\":\"weir.drift_example\",\"fields\":["
+        "{\"name\":\"entity\",\"type\":\"string\"},"
+        "{\"name\":\"event_time\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-"
+        "millis\"}},"
+        "{\"name\":\"served\",\"type\":[\"null\",\"string\"]},"
+        "{\"name\":\"computed\",\"type\":[\"null\",\"string\"]}]}},\"default\":[]}]}";
 
 static const char alert_json[] =
         "{\"type\":\"record\",\"name\":\"weir.alert\",\"fields\":["
@@ -110,12 +118,13 @@ enum status plan_monitors_make(struct plan *p, struct repartition *rs, struct er
 {
 	const struct schema *s;
 	struct schema *drift, *alert;
-	const struct monitor *labelled = NULL;
+	const struct monitor *labelled = NULL, *skewed = NULL;
 	if (!p->job->nmonitors)
 		return ST_OK;
-	for (uint32_t i = 0; i < p->job->nmonitors && !labelled; i++)
-		if (p->job->monitors[i].labels)
-			labelled = &p->job->monitors[i];
+	for (uint32_t i = p->job->nmonitors; i-- > 0;) {
+		labelled = p->job->monitors[i].labels ? &p->job->monitors[i] : labelled;
+		skewed = p->job->monitors[i].skew ? &p->job->monitors[i] : skewed;
+	}
 	if (channel_schema(p, &s, e) ||
 	        schema_parse(&p->arena, slice_of(drift_json), &drift, e) ||
 	        schema_parse(&p->arena, slice_of(alert_json), &alert, e))
@@ -124,7 +133,9 @@ enum status plan_monitors_make(struct plan *p, struct repartition *rs, struct er
 	p->alert_schema = alert;
 	p->parts = channel_add(p, rs++, s, "parts", 1, p->job->monitors[0].source);
 	if (labelled)
-		p->ids = channel_add(p, rs, s, "ids", SHARDS_DEFAULT, labelled->source);
+		p->ids = channel_add(p, rs++, s, "ids", SHARDS_DEFAULT, labelled->source);
+	if (skewed)
+		p->skew = channel_add(p, rs, s, "skew", SHARDS_DEFAULT, skewed->source);
 	p->drift_topic = arena_printf(&p->arena, "%s.drift", p->group);
 	p->alerts_topic = arena_printf(&p->arena, "%s.alerts", p->prefix);
 	return ST_OK;
@@ -154,16 +165,36 @@ static void step_add(struct plan *p, struct stage *st, enum monitor_role role, u
 	st->steps = steps;
 }
 
+static bool has_view(const struct stage *st, uint32_t view)
+{
+	for (uint32_t i = 0; i < st->nviews; i++)
+		if (st->views[i] == view)
+			return true;
+	return false;
+}
+
+/* A view's step comes behind the one that sends predictions: its notes then stand for both. */
 void plan_monitors_source(struct plan *p, struct stage *st)
 {
 	for (uint32_t i = 0; i < p->job->nmonitors; i++) {
 		const struct monitor *m = &p->job->monitors[i];
 		if (m->source == st->source)
-			step_add(p, st, ROLE_PROFILE, i);
+			step_add(p, st, m->skew ? ROLE_SERVED : ROLE_PROFILE, i);
 		if (m->source == st->source && m->labels)
 			step_add(p, st, ROLE_SCORES, i);
 		if (m->labels && m->labels->source == st->source)
 			step_add(p, st, ROLE_LABELS, i);
+		if (m->skew && p->job->views[m->skew->view].source == st->source)
+			step_add(p, st, has_view(st, m->skew->view) ? ROLE_VALUES : ROLE_PASS, i);
+	}
+}
+
+void plan_monitors_behind(struct plan *p, struct stage *st)
+{
+	for (uint32_t i = 0; i < p->job->nmonitors; i++) {
+		const struct monitor *m = &p->job->monitors[i];
+		if (m->skew && has_view(st, m->skew->view))
+			step_add(p, st, ROLE_VALUES, i);
 	}
 }
 
@@ -195,13 +226,17 @@ uint32_t plan_monitors_stages(struct plan *p, struct stage *st)
 			step_add(p, &st[n], ROLE_MERGE_ERRORS, i);
 	}
 	n++;
-	if (!p->ids)
-		return n;
-	stage_channel(p, &st[n], p->ids);
-	for (uint32_t i = 0; i < p->job->nmonitors; i++)
+	if (p->ids)
+		stage_channel(p, &st[n++], p->ids);
+	for (uint32_t i = 0; p->ids && i < p->job->nmonitors; i++)
 		if (p->job->monitors[i].labels)
-			step_add(p, &st[n], ROLE_JOIN, i);
-	return n + 1;
+			step_add(p, &st[n - 1], ROLE_JOIN, i);
+	if (p->skew)
+		stage_channel(p, &st[n++], p->skew);
+	for (uint32_t i = 0; p->skew && i < p->job->nmonitors; i++)
+		if (p->job->monitors[i].skew)
+			step_add(p, &st[n - 1], ROLE_SKEW, i);
+	return n;
 }
 
 void plan_monitors_hash(const struct plan *p, struct buf *b)

@@ -62,7 +62,11 @@ static const char *monitor_role_name(enum monitor_role r)
 	        [ROLE_LABELS] = "labels by id",
 	        [ROLE_JOIN] = "scores meet labels",
 	        [ROLE_MERGE] = "closes windows",
-	        [ROLE_MERGE_ERRORS] = "closes windows of scores with labels"};
+	        [ROLE_MERGE_ERRORS] = "closes windows of scores with labels",
+        [ROLE_SERVED] = "served values by entity",
+        [ROLE_VALUES] = "the view's values by entity",
+        [ROLE_PASS] = "tells the view how far this partition is",
+        [ROLE_SKEW] = "served values meet the view's"};
 	return names[r];
 }
 
@@ -261,6 +265,20 @@ static void view_print(const struct plan *p, uint32_t i, struct buf *out)
 	features_print(v, out);
 }
 
+static void skew_print(const struct job *job, const struct monitor *m, struct buf *out)
+{
+	const struct view *v = &job->views[m->skew->view];
+	buf_printf(out, " past its end, and of view %s ", v->name);
+	duration_print(out, job->sources[v->source].lateness_ms);
+	buf_str(out, "\n  compared    ");
+	for (uint32_t i = 0; i < m->ncolumns; i++)
+		buf_printf(out, "%s%s with %s:%s", i ? ", " : "",
+		        job->sources[m->source].schema->fields[m->columns[i]].name, v->name,
+		        v->features[m->skew->features[i]].name);
+	buf_str(out, m->skew->known_at ? ", as of the prediction's time and known by then"
+	                               : ", as of the prediction's time");
+}
+
 static void monitor_print(const struct job *job, const struct monitor *m, struct buf *out)
 {
 	const struct source *s = &job->sources[m->source];
@@ -273,9 +291,13 @@ static void monitor_print(const struct job *job, const struct monitor *m, struct
 	duration_print(out, m->window_ms);
 	buf_printf(out, ", closed when every partition is ");
 	duration_print(out, s->lateness_ms);
-	buf_printf(out, " past its end\n  baseline    %llu rows%s\n  tests       ",
-	        (unsigned long long)m->baseline->segments[0].rows,
-	        m->by_baseline ? ", one for each segment" : "");
+	if (m->skew)
+		skew_print(job, m, out);
+	else
+		buf_printf(out, " past its end\n  baseline    %llu rows%s",
+		        (unsigned long long)m->baseline->segments[0].rows,
+		        m->by_baseline ? ", one for each segment" : "");
+	buf_str(out, "\n  tests       ");
 	for (uint32_t i = 0; i < m->ntests; i++) {
 		number[num_format_double(number, m->tests[i].threshold)] = 0;
 		buf_printf(out, "%s%s %s", i ? ", " : "", drift_tests[m->tests[i].test].name,

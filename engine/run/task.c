@@ -28,6 +28,31 @@ static enum status output_append(void *arg, uint32_t topic, int32_t partition, s
 	return worker_append(arg, topic, partition, key, value, NULL, 0, e);
 }
 
+/* A view's rows, and whoever else asks for them. */
+static enum status row_append(void *arg, uint32_t topic, int32_t partition, struct slice key,
+	const struct slice *value, struct error *e)
+{
+	struct row_tap *tap = arg;
+	struct task *t = tap->task;
+	if (worker_append(t->worker, topic, partition, key, value, NULL, 0, e))
+		return ST_ERR;
+	for (uint32_t i = t->stage->nviews; i < t->nops; i++)
+		if (t->ops[i].def->row &&
+			t->ops[i].def->row(t->ops[i].op, tap->view, key, *value, &t->worker->batch, e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+static bool is_watched(const struct task *t, uint32_t view)
+{
+	const struct job *job = t->worker->conf.plan->job;
+	for (uint32_t i = 0; i < t->stage->nsteps; i++)
+		if (t->stage->steps[i].role == ROLE_VALUES &&
+			job->monitors[t->stage->steps[i].monitor].skew->view == view)
+			return true;
+	return false;
+}
+
 static enum status window_add(struct task *t, uint32_t view, struct error *e)
 {
 	struct worker *w = t->worker;
@@ -42,6 +67,11 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 				: NULL,
 		.schema_id = w->conf.schema_ids ? w->conf.schema_ids[view] : 0,
 		.online = w->conf.online_ops != NULL};
+	if (is_watched(t, view)) {
+		struct row_tap *tap = &t->taps[t->nops];
+		*tap = (struct row_tap){t, view};
+		conf.output = (struct output){tap, row_append};
+	}
 	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
 	if (slot->def->open(&conf, &slot->op, e))
 		return ST_ERR;
@@ -73,9 +103,14 @@ static enum status key_by_add(struct task *t, uint32_t out, struct error *e)
 }
 
 /* The topic that a step appends to. */
-static const char *step_topic(const struct plan *p, enum monitor_role role)
+static const char *step_topic(const struct plan *p, const struct monitor_step *s)
 {
-	switch (role) {
+	switch (s->role) {
+	case ROLE_SERVED:
+	case ROLE_VALUES:
+		return p->skew->topic;
+	case ROLE_PASS:
+		return plan_view_repartition(p, p->job->monitors[s->monitor].skew->view)->topic;
 	case ROLE_SCORES:
 	case ROLE_LABELS:
 		return p->ids->topic;
@@ -87,6 +122,31 @@ static const char *step_topic(const struct plan *p, enum monitor_role role)
 	}
 }
 
+static void beside_conf(struct task *t, struct op_conf *conf)
+{
+	const struct job *job = t->worker->conf.plan->job;
+	uint32_t view = job->monitors[conf->step->monitor].skew->view;
+	for (uint32_t i = 0; i < t->stage->nviews; i++)
+		if (t->stage->views[i] == view) { /* views are opened first, in this order */
+			conf->beside = t->ops[i].def;
+			conf->beside_op = t->ops[i].op;
+			conf->beside_space = i;
+		}
+}
+
+/* Its notes come behind what key_by has appended before them. */
+static void pass_conf(struct task *t, struct op_conf *conf)
+{
+	const struct plan *p = t->worker->conf.plan;
+	conf->repartition =
+		plan_view_repartition(p, p->job->monitors[conf->step->monitor].skew->view);
+	for (uint32_t i = 0; i < t->stage->nout; i++)
+		if (t->stage->out[i] == conf->repartition) {
+			conf->output = (struct output){&t->moved[i], moved_append};
+			conf->src_offset = &t->moved[i].src_offset;
+		}
+}
+
 static enum status step_open(struct task *t, const struct monitor_step *s, struct error *e)
 {
 	struct worker *w = t->worker;
@@ -94,10 +154,14 @@ static enum status step_open(struct task *t, const struct monitor_step *s, struc
 	const uint32_t *ids = w->conf.schema_ids ? w->conf.schema_ids + p->job->nviews : NULL;
 	struct op_slot *slot = &t->ops[t->nops];
 	struct op_conf conf = {.plan = p, .stage = t->stage, .partition = t->partition, .step = s,
-		.topic = w->conf.log->topic(w->session, step_topic(p, s->role)),
+		.topic = w->conf.log->topic(w->session, step_topic(p, s)),
 		.alerts = w->conf.log->topic(w->session, p->alerts_topic),
 		.output = {w, output_append}, .space = t->nspaces, .schema_id = ids ? ids[0] : 0,
-		.alert_schema_id = ids ? ids[1] : 0};
+		.alert_schema_id = ids ? ids[1] : 0, .marker = &t->marker};
+	if (s->role == ROLE_PASS)
+		pass_conf(t, &conf);
+	if (s->role == ROLE_VALUES)
+		beside_conf(t, &conf);
 	*slot = (struct op_slot){.def = w->conf.operators->monitor[s->role]};
 	if (slot->def->open(&conf, &slot->op, e))
 		return ST_ERR;
@@ -111,6 +175,7 @@ static enum status ops_open(struct task *t, struct error *e)
 	uint32_t nspaces = t->stage->nviews + t->stage->nsteps;
 	t->ops = xcalloc(nspaces + t->stage->nout, sizeof *t->ops);
 	t->spaces = xcalloc(nspaces, sizeof *t->spaces);
+	t->taps = xcalloc(t->stage->nviews, sizeof *t->taps);
 	t->moved = xcalloc(t->stage->nout, sizeof *t->moved);
 	for (uint32_t i = 0; i < t->stage->nviews; i++)
 		if (window_add(t, t->stage->views[i], e))
@@ -197,6 +262,7 @@ void task_free(struct task *t)
 	buf_release(&t->snapshot_cursor);
 	free(t->wanted);
 	free(t->moved);
+	free(t->taps);
 	free(t->ops);
 	free(t->spaces);
 	free(t);
@@ -298,15 +364,25 @@ static void source_times(struct task *t, const struct log_record *r, struct batc
 	}
 }
 
-/* The head columns of a repartition record, and its columns in their places. */
+/* The head columns of a repartition record, and its columns in their places. A note is no row:
+ * it moves no time, and has a source offset below 0. */
 static void repartition_unpack(struct task *t, struct batch *b, struct column *decoded,
-	const struct bad_record *bad, int64_t *stream_time)
+	const struct bad_record *bad, int64_t *stream_time, struct arena *a)
 {
 	const struct repartition *rp = t->stage->in;
+	struct batch_note *notes = arena_alloc(a, b->n * sizeof *notes);
+	b->notes = notes;
 	for (uint32_t i = 0; i < rp->nfields; i++)
 		b->cols[rp->fields[i]] = decoded[REPARTITION_HEAD + i];
 	for (uint32_t i = 0; i < b->n; i++) {
-		if (!bad[i].bad) {
+		bool note = !bad[i].bad && rp->nviews && decoded[3].i64[i] < 0;
+		if (note) {
+			b->src_offset[i] = decoded[3].i64[i];
+			notes[b->nnotes++] = (struct batch_note){
+				.partition = (int32_t)decoded[2].i64[i],
+				.time = decoded[4].i64[i],
+				.idle = decoded[3].i64[i] == REPARTITION_NOTE_IDLE};
+		} else if (!bad[i].bad) {
 			b->event_time[i] = decoded[0].i64[i];
 			b->known_at[i] = decoded[1].i64[i];
 			b->src_partition[i] = (int32_t)decoded[2].i64[i];
@@ -325,15 +401,16 @@ static void repartition_unpack(struct task *t, struct batch *b, struct column *d
 
 #define HOLD_NS INT64_C(1000000000)
 
-static enum status bads_out(struct task *t, const struct log_record *r, uint32_t n,
+static enum status bads_out(struct task *t, const struct log_record *r, const struct batch *b,
 	const struct bad_record *bad, uint8_t *keep, bool *any, struct error *e)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		keep[i] = !bad[i].bad;
+	for (uint32_t i = 0; i < b->n; i++) {
+		bool note = b->nnotes && !bad[i].bad && b->src_offset[i] < 0;
+		keep[i] = !bad[i].bad && !note;
 		if (keep[i])
 			continue;
 		*any = true;
-		if (bad_out(t, &r[i], &bad[i], e))
+		if (!note && bad_out(t, &r[i], &bad[i], e))
 			return ST_ERR;
 	}
 	return ST_OK;
@@ -342,7 +419,8 @@ static enum status bads_out(struct task *t, const struct log_record *r, uint32_t
 static enum status ops_run(struct task *t, struct batch *b, const int64_t *stream_time,
 	struct error *e)
 {
-	for (uint32_t i = 0; i < t->nops && b->n; i++)
+	uint32_t from = b->n ? 0 : b->nnotes ? t->nops - t->stage->nsteps : t->nops;
+	for (uint32_t i = from; i < t->nops; i++)
 		if (t->ops[i].def->batch(t->ops[i].op, b, stream_time, &t->worker->batch, e))
 			return ST_ERR;
 	return ST_OK;
@@ -385,14 +463,14 @@ static enum status batch_process(struct task *t, const struct log_record *r, uin
 	int64_t *stream_time = b.src_stream_time;
 	if (t->stage->in) {
 		stream_time = arena_alloc(a, n * sizeof *stream_time);
-		repartition_unpack(t, &b, decoded, bad, stream_time);
+		repartition_unpack(t, &b, decoded, bad, stream_time, a);
 	} else {
 		memcpy(b.cols, decoded, s->nfields * sizeof *decoded);
 		source_times(t, r, &b, bad, a);
 	}
 	uint8_t *keep = arena_alloc(a, n);
 	bool any = false;
-	if (bads_out(t, r, n, bad, keep, &any, e))
+	if (bads_out(t, r, &b, bad, keep, &any, e))
 		return ST_ERR;
 	if (any) {
 		if (stream_time != b.src_stream_time)

@@ -49,6 +49,12 @@ struct op_slot {
 	uint32_t online_view; /* number in the online store */
 };
 
+/* A view's output, for those who watch its rows. */
+struct row_tap {
+	struct task *task;
+	uint32_t view;
+};
+
 struct task {
 	struct worker *worker;
 	const struct stage *stage;
@@ -60,6 +66,7 @@ struct task {
 
 	struct merge_queue *queue; /* before the stage's merge; NULL: there is none (round.h) */
 	struct moved *moved;       /* per repartition */
+	struct row_tap *taps;      /* per view */
 	struct op_slot *ops;       /* the stage's views, its repartitions, its monitors' steps */
 	uint32_t nops;
 	const struct format *format;

@@ -104,6 +104,22 @@ enum status inputs_watermark(
 	return ST_OK;
 }
 
+enum status inputs_idle(struct inputs *in, bool *idle, struct arena *a, struct error *e)
+{
+	struct entry *en;
+	*idle = false;
+	if (row_open(in, &en, a, e))
+		return ST_ERR;
+	const struct heap *h = entry_read(en, a);
+	if (!h)
+		return ST_OK;
+	const struct inputs_row *r = (const struct inputs_row *)h->base;
+	*idle = r->n == expected(in);
+	for (uint32_t i = 0; i < r->n; i++)
+		*idle &= r->inputs[i].idle;
+	return ST_OK;
+}
+
 enum status inputs_note(struct inputs *in, const struct part *p, int64_t *watermark,
         struct arena *a, struct error *e)
 {

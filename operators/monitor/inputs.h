@@ -24,6 +24,8 @@ const struct stage *stage_of_source(const struct plan *p, uint32_t source);
 /* Takes a note in; *watermark is as of then. ST_END: it did not move. */
 enum status inputs_note(struct inputs *in, const struct part *p, int64_t *watermark,
         struct arena *a, struct error *e);
+/* Whether nobody should wait for any of them: all have told, and none is awake. */
+enum status inputs_idle(struct inputs *in, bool *idle, struct arena *a, struct error *e);
 /* As it stands. */
 enum status inputs_watermark(
         struct inputs *in, int64_t *watermark, struct arena *a, struct error *e);

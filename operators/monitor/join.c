@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "data/drift/errors.h"
-#include "operators/monitor/inputs.h"
+#include "operators/monitor/channel.h"
 #include "operators/monitor/steps.h"
 #include "operators/monitor/ticker.h"
 
@@ -30,29 +30,33 @@ struct errors_row {
 };
 
 struct op {
-	struct op_conf conf;
-	const struct monitor *m;
-	struct inputs inputs;
+	struct channel channel;
 	struct sender sender;
-	int64_t watermark; /* as of the record in hand */
-	struct op_counts counts, committed;
-	struct buf name, row, body;
+	struct buf body;
 };
+
+static enum status join_told(struct op *op, struct arena *a, struct error *e)
+{
+	return ticker_note(&op->sender, op->channel.watermark, false, a, e);
+}
+
+static enum status join_due(struct op *op, struct entry *en, struct arena *a, struct error *e);
+static enum status join_part(
+        struct op *op, const struct part *p, struct arena *a, struct error *e);
 
 static enum status join_open(const struct op_conf *conf, struct op **out, struct error *e)
 {
 	(void)e;
 	struct op *op = xcalloc(1, sizeof *op);
-	op->conf = *conf;
-	op->m = &conf->plan->job->monitors[conf->step->monitor];
-	op->inputs = (struct inputs){.conf = &op->conf,
-	        .norigins = 1,
-	        .origins = {stage_of_source(conf->plan, op->m->source)}};
+	struct channel *c = &op->channel;
+	channel_init(c, conf);
+	c->part = join_part;
+	c->due = join_due;
+	c->told = join_told;
+	channel_origin(c, stage_of_source(conf->plan, c->m->source));
 	/* One source may tell both: then its notes stand for both. */
-	if (op->m->labels->source != op->m->source)
-		op->inputs.origins[op->inputs.norigins++] =
-		        stage_of_source(conf->plan, op->m->labels->source);
-	sender_init(&op->sender, &op->conf, conf->plan->parts);
+	channel_origin(c, stage_of_source(conf->plan, c->m->labels->source));
+	sender_init(&op->sender, &c->conf, conf->plan->parts);
 	*out = op;
 	return ST_OK;
 }
@@ -62,35 +66,29 @@ static void join_close(struct op *op)
 	if (!op)
 		return;
 	sender_release(&op->sender);
-	buf_release(&op->name);
-	buf_release(&op->row);
 	buf_release(&op->body);
+	channel_release(&op->channel);
 	free(op);
-}
-
-static void join_table_set(struct op *op, struct table *t)
-{
-	op->conf.table = t;
 }
 
 /* The window's row, changed: it is sent when the watermark next passes a window's end. */
 static enum status errors_open(struct op *op, int64_t window, struct slice segment,
         struct errors_row **out, struct entry **en, struct arena *a, struct error *e)
 {
-	row_name(&op->name, 'e', window, segment);
-	if (row_resolve(&op->conf, buf_view(&op->name), en, a, e))
+	row_name(&op->channel.name, 'e', window, segment);
+	if (row_resolve(&op->channel.conf, buf_view(&op->channel.name), en, a, e))
 		return ST_ERR;
-	struct heap *h = entry_write(op->conf.table, *en);
+	struct heap *h = entry_write(op->channel.conf.table, *en);
 	if (!h->len) {
 		struct errors_row fresh = {.head = {ROW_FORMAT, ROW_ERRORS, STORE_NO_DUE}};
 		row_set(h, &fresh, sizeof fresh);
 	}
 	struct errors_row *r = (struct errors_row *)h->base;
 	if (!r->dirty) {
-		int64_t from = op->watermark > window ? op->watermark : window;
+		int64_t from = op->channel.watermark > window ? op->channel.watermark : window;
 		r->dirty = 1;
-		r->head.due = window_start(op->m, from) + op->m->window_ms;
-		entry_due_changed(op->conf.table, *en);
+		r->head.due = window_start(op->channel.m, from) + op->channel.m->window_ms;
+		entry_due_changed(op->channel.conf.table, *en);
 	}
 	*out = r;
 	return ST_OK;
@@ -104,20 +102,21 @@ static enum status meet(struct op *op, const struct id_row *id, struct slice seg
 	if (errors_open(op, id->window, segment, &r, &en, a, e))
 		return ST_ERR;
 	errors_add(&r->errors, id->score, id->label);
-	op->counts.rows++;
+	op->channel.counts.rows++;
 	return ST_OK;
 }
 
 static void id_write(
         struct op *op, struct entry *en, const struct id_row *id, struct slice segment)
 {
-	op->row.len = 0;
-	buf_add(&op->row, id, sizeof *id);
-	buf_slice(&op->row, segment);
-	while (op->row.len % 8)
-		buf_byte(&op->row, 0);
-	row_set(entry_write(op->conf.table, en), op->row.p, (uint32_t)op->row.len);
-	entry_due_changed(op->conf.table, en);
+	op->channel.row.len = 0;
+	buf_add(&op->channel.row, id, sizeof *id);
+	buf_slice(&op->channel.row, segment);
+	while (op->channel.row.len % 8)
+		buf_byte(&op->channel.row, 0);
+	row_set(entry_write(op->channel.conf.table, en), op->channel.row.p,
+	        (uint32_t)op->channel.row.len);
+	entry_due_changed(op->channel.conf.table, en);
 }
 
 static struct id_row id_read(const struct entry *en, struct slice *segment, struct arena *a)
@@ -137,8 +136,8 @@ static struct id_row id_read(const struct entry *en, struct slice *segment, stru
  * their row may be gone, or not. */
 static bool in_time(const struct op *op, const struct id_row *id)
 {
-	int64_t wait_ms = op->m->labels->wait_ms;
-	return id->label_time <= id->window + op->m->window_ms + wait_ms &&
+	int64_t wait_ms = op->channel.m->labels->wait_ms;
+	return id->label_time <= id->window + op->channel.m->window_ms + wait_ms &&
 	       id->window <= id->label_time + wait_ms;
 }
 
@@ -149,13 +148,13 @@ static enum status score_take(
 	struct errors_row *r;
 	struct entry *window;
 	struct id_row id = id_read(en, &segment, a);
-	if (id.has_score || labels_end(op->m, p->window) <= op->watermark)
+	if (id.has_score || labels_end(op->channel.m, p->window) <= op->channel.watermark)
 		return ST_OK; /* a second one, or of a window that is over */
 	id.has_score = 1;
 	id.score = p->number;
 	id.window = p->window;
 	id.segment = p->segment.len;
-	id.head.due = labels_end(op->m, p->window);
+	id.head.due = labels_end(op->channel.m, p->window);
 	id_write(op, en, &id, p->segment);
 	if (errors_open(op, p->window, p->segment, &r, &window, a, e))
 		return ST_ERR;
@@ -174,7 +173,8 @@ static enum status label_take(
 	id.label = p->number;
 	id.label_time = p->event_time;
 	if (!id.has_score)
-		id.head.due = p->event_time + op->m->window_ms + op->m->labels->wait_ms;
+		id.head.due = p->event_time + op->channel.m->window_ms +
+		              op->channel.m->labels->wait_ms;
 	else if (!in_time(op, &id))
 		return ST_OK;
 	id_write(op, en, &id, segment);
@@ -186,8 +186,9 @@ static enum status errors_send(struct op *op, struct entry *en, struct error *e)
 	struct slice name = entry_entity(en);
 	struct part p = {
 	        .kind = PART_ERRORS, .segment = row_segment(name), .window = row_window(name)};
-	struct errors_row *r = (struct errors_row *)entry_write(op->conf.table, en)->base;
-	int64_t end = labels_end(op->m, p.window);
+	struct errors_row *r =
+	        (struct errors_row *)entry_write(op->channel.conf.table, en)->base;
+	int64_t end = labels_end(op->channel.m, p.window);
 	if (r->dirty) {
 		op->body.len = 0;
 		buf_varint(&op->body, (int64_t)r->scores);
@@ -198,109 +199,38 @@ static enum status errors_send(struct op *op, struct entry *en, struct error *e)
 			return ST_ERR;
 		r->dirty = 0;
 	}
-	if (op->watermark >= end) {
-		entry_drop(op->conf.table, en);
+	if (op->channel.watermark >= end) {
+		entry_drop(op->channel.conf.table, en);
 		return ST_OK;
 	}
 	r->head.due = end;
-	entry_due_changed(op->conf.table, en);
+	entry_due_changed(op->channel.conf.table, en);
 	return ST_OK;
 }
 
-/* What is due by the watermark, at most EXPIRE_CHUNK. ST_END: nothing more. */
-static enum status due_do(struct op *op, struct arena *a, struct error *e)
+static enum status join_due(struct op *op, struct entry *en, struct arena *a, struct error *e)
 {
-	for (uint32_t i = 0; i < EXPIRE_CHUNK; i++) {
-		struct entry *en;
-		enum status st =
-		        table_due(op->conf.table, op->conf.space, op->watermark, &en, a, e);
-		if (st)
-			return st;
-		if (entry_entity(en).p[0] == 'e') {
-			if (errors_send(op, en, e))
-				return ST_ERR;
-			continue;
-		}
-		entry_drop(op->conf.table, en);
-		op->counts.forgotten++;
-	}
+	(void)a;
+	if (entry_entity(en).p[0] == 'e')
+		return errors_send(op, en, e);
+	entry_drop(op->channel.conf.table, en);
+	op->channel.counts.forgotten++;
 	return ST_OK;
 }
 
-/* Further than EXPIRE_CHUNK it goes on with the next record. */
-static enum status advance(struct op *op, struct arena *a, struct error *e)
-{
-	if (op->watermark == INPUTS_NO_TIME)
-		return ST_END;
-	enum status st = due_do(op, a, e);
-	if (st != ST_END)
-		return st;
-	return ticker_note(&op->sender, op->watermark, false, a, e);
-}
-
-static enum status part_take(
+static enum status join_part(
         struct op *op, const struct part *p, struct arena *a, struct error *e)
 {
+	struct channel *c = &op->channel;
 	struct entry *en;
-	if (p->kind == PART_NOTE || p->kind == PART_IDLE) {
-		enum status st = inputs_note(&op->inputs, p, &op->watermark, a, e);
-		if (st)
-			return st;
-		return advance(op, a, e);
-	}
-	op->name.len = 0;
-	buf_byte(&op->name, 'i');
-	buf_slice(&op->name, p->id);
-	if (row_resolve(&op->conf, buf_view(&op->name), &en, a, e))
+	c->name.len = 0;
+	buf_byte(&c->name, 'i');
+	buf_slice(&c->name, p->id);
+	if (row_resolve(&c->conf, buf_view(&c->name), &en, a, e))
 		return ST_ERR;
 	return p->kind == PART_SCORE ? score_take(op, p, en, a, e)
 	                             : label_take(op, p, en, a, e);
 }
 
-static enum status join_batch(struct op *op, const struct batch *b, const int64_t *stream_time,
-        struct arena *a, struct error *e)
-{
-	(void)stream_time;
-	if (inputs_watermark(&op->inputs, &op->watermark, a, e))
-		return ST_ERR;
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct part p;
-		if (part_read(op->m, b, i, &p) && part_take(op, &p, a, e) < 0)
-			return ST_ERR;
-	}
-	return ST_OK;
-}
-
-static enum status join_expire(
-        struct op *op, int64_t stream_time, struct arena *a, struct error *e)
-{
-	(void)stream_time; /* its time is its inputs' notes */
-	if (inputs_watermark(&op->inputs, &op->watermark, a, e))
-		return ST_ERR;
-	return advance(op, a, e);
-}
-
-static void join_epoch_end(struct op *op, bool committed)
-{
-	if (committed)
-		op->committed = op->counts;
-	else
-		op->counts = op->committed;
-}
-
-static const struct op_counts *join_counts(struct op *op)
-{
-	return &op->counts;
-}
-
 const struct operator operator_monitor_join = {
-        .name = "monitor_join",
-        .open = join_open,
-        .close = join_close,
-        .pack = row_pack_none,
-        .table_set = join_table_set,
-        .batch = join_batch,
-        .expire = join_expire,
-        .epoch_end = join_epoch_end,
-        .counts = join_counts,
-};
+        .name = "monitor_join", .open = join_open, .close = join_close, CHANNEL_STEP};

@@ -8,19 +8,14 @@
 #include <stdlib.h>
 
 #include "data/drift/errors.h"
-#include "operators/monitor/inputs.h"
+#include "operators/monitor/channel.h"
 #include "operators/monitor/segment.h"
 #include "operators/monitor/steps.h"
 #include "operators/monitor/verdict.h"
 
 struct op {
-	struct op_conf conf;
-	const struct monitor *m;
-	struct inputs inputs;
+	struct channel channel;
 	struct verdicts verdicts;
-	int64_t watermark;
-	struct op_counts counts, committed;
-	struct buf name, row;
 };
 
 static const struct stage *stage_of_ids(const struct plan *p)
@@ -32,15 +27,20 @@ static const struct stage *stage_of_ids(const struct plan *p)
 	return NULL;
 }
 
+static enum status window_due(
+        struct op *op, struct entry *en, struct arena *a, struct error *e);
+static enum status part_put(
+        struct op *op, const struct part *p, struct arena *a, struct error *e);
+
 static enum status errors_open(const struct op_conf *conf, struct op **out, struct error *e)
 {
 	(void)e;
 	struct op *op = xcalloc(1, sizeof *op);
-	op->conf = *conf;
-	op->m = &conf->plan->job->monitors[conf->step->monitor];
-	op->inputs = (struct inputs){
-	        .conf = &op->conf, .norigins = 1, .origins = {stage_of_ids(conf->plan)}};
-	verdicts_init(&op->verdicts, &op->conf);
+	channel_init(&op->channel, conf);
+	op->channel.part = part_put;
+	op->channel.due = window_due;
+	channel_origin(&op->channel, stage_of_ids(conf->plan));
+	verdicts_init(&op->verdicts, &op->channel.conf);
 	*out = op;
 	return ST_OK;
 }
@@ -50,14 +50,8 @@ static void errors_close(struct op *op)
 	if (!op)
 		return;
 	verdicts_release(&op->verdicts);
-	buf_release(&op->name);
-	buf_release(&op->row);
+	channel_release(&op->channel);
 	free(op);
-}
-
-static void errors_table_set(struct op *op, struct table *t)
-{
-	op->conf.table = t;
 }
 
 static enum status window_load(struct op *op, struct entry *en, struct errors *all,
@@ -77,7 +71,7 @@ static enum status window_load(struct op *op, struct entry *en, struct errors *a
 			        "monitor %s: a window's labels cannot be read: were they "
 			        "written by "
 			        "a newer weir?",
-			        op->m->name);
+			        op->channel.m->name);
 		errors_merge(all, &one);
 	}
 	return ST_OK;
@@ -89,21 +83,22 @@ static enum status window_tell(
 	struct errors now;
 	uint64_t scores;
 	struct slice name = entry_entity(en);
-	const struct baseline_segment *base = segment_baseline(op->m, row_segment(name), a);
+	const struct baseline_segment *base =
+	        segment_baseline(op->channel.m, row_segment(name), a);
 	if (window_load(op, en, &now, &scores, a, e))
 		return ST_ERR;
 	struct drift_pair pair = {
 	        .errors_base = base->has_errors ? &base->errors : NULL, .errors_now = &now};
 	struct verdict *v = arena_calloc(a, 1, sizeof *v);
-	*v = (struct verdict){.column = op->m->ncolumns,
+	*v = (struct verdict){.column = op->channel.m->ncolumns,
 	        .segment = row_segment(name),
 	        .window = row_window(name),
 	        .rows = scores,
 	        .nulls = scores - now.absolute.n,
 	        .reference_rows = base->has_errors ? base->errors.absolute.n : 0};
-	verdict_measure(op->m, &pair, now.absolute.n, v);
+	verdict_measure(op->channel.m, &pair, now.absolute.n, v);
 	verdict_bins(&pair, v, a);
-	op->counts.rows++;
+	op->channel.counts.rows++;
 	if (verdict_record(&op->verdicts, v, a, e))
 		return ST_ERR;
 	return last ? verdict_alerts(&op->verdicts, v, a, e) : ST_OK;
@@ -111,35 +106,19 @@ static enum status window_tell(
 
 static enum status window_due(struct op *op, struct entry *en, struct arena *a, struct error *e)
 {
-	int64_t end = labels_end(op->m, row_window(entry_entity(en)));
-	bool last = op->watermark >= end;
+	int64_t end = labels_end(op->channel.m, row_window(entry_entity(en)));
+	bool last = op->channel.watermark >= end;
 	/* The last ones in the order of their ends, however far the watermark has come at once.
 	 */
 	bool later = last && entry_due(en) < end;
 	if (!later && window_tell(op, en, last, a, e))
 		return ST_ERR;
 	if (last && !later) {
-		entry_drop(op->conf.table, en);
+		entry_drop(op->channel.conf.table, en);
 		return ST_OK;
 	}
-	((struct row_head *)entry_write(op->conf.table, en)->base)->due = end;
-	entry_due_changed(op->conf.table, en);
-	return ST_OK;
-}
-
-static enum status due_do(struct op *op, struct arena *a, struct error *e)
-{
-	if (op->watermark == INPUTS_NO_TIME)
-		return ST_END;
-	for (uint32_t i = 0; i < EXPIRE_CHUNK; i++) {
-		struct entry *en;
-		enum status st =
-		        table_due(op->conf.table, op->conf.space, op->watermark, &en, a, e);
-		if (st)
-			return st;
-		if (window_due(op, en, a, e))
-			return ST_ERR;
-	}
+	((struct row_head *)entry_write(op->channel.conf.table, en)->base)->due = end;
+	entry_due_changed(op->channel.conf.table, en);
 	return ST_OK;
 }
 
@@ -148,77 +127,26 @@ static enum status part_put(
         struct op *op, const struct part *p, struct arena *a, struct error *e)
 {
 	struct entry *en;
-	int64_t end = p->window + op->m->window_ms, due = op->watermark + 1;
-	if (op->watermark >= labels_end(op->m, p->window)) {
-		op->counts.forgotten++; /* of a shard that waited for idle partitions */
+	int64_t end = p->window + op->channel.m->window_ms, due = op->channel.watermark + 1;
+	if (p->kind != PART_ERRORS)
+		return ST_OK; /* merge.c's */
+	if (op->channel.watermark >= labels_end(op->channel.m, p->window)) {
+		op->channel.counts.forgotten++; /* of a shard that waited for idle partitions */
 		return ST_OK;
 	}
-	row_name(&op->name, 'e', p->window, p->segment);
-	if (row_resolve(&op->conf, buf_view(&op->name), &en, a, e))
+	row_name(&op->channel.name, 'e', p->window, p->segment);
+	if (row_resolve(&op->channel.conf, buf_view(&op->channel.name), &en, a, e))
 		return ST_ERR;
-	gathered_put(entry_read(en, a), p->partition, p->body, true, &op->row);
-	((struct gathered_row *)op->row.p)->head.due =
-	        op->watermark == INPUTS_NO_TIME || due < end ? end : due;
-	row_set(entry_write(op->conf.table, en), op->row.p, (uint32_t)op->row.len);
-	entry_due_changed(op->conf.table, en);
+	gathered_put(entry_read(en, a), p->partition, p->body, true, &op->channel.row);
+	((struct gathered_row *)op->channel.row.p)->head.due =
+	        op->channel.watermark == INPUTS_NO_TIME || due < end ? end : due;
+	row_set(entry_write(op->channel.conf.table, en), op->channel.row.p,
+	        (uint32_t)op->channel.row.len);
+	entry_due_changed(op->channel.conf.table, en);
 	return ST_OK;
 }
 
-static enum status errors_part(
-        struct op *op, const struct part *p, struct arena *a, struct error *e)
-{
-	if (p->kind == PART_ERRORS)
-		return part_put(op, p, a, e);
-	if (p->kind != PART_NOTE && p->kind != PART_IDLE)
-		return ST_OK; /* merge.c's */
-	enum status st = inputs_note(&op->inputs, p, &op->watermark, a, e);
-	return st ? st : due_do(op, a, e);
-}
-
-static enum status errors_batch(struct op *op, const struct batch *b,
-        const int64_t *stream_time, struct arena *a, struct error *e)
-{
-	(void)stream_time;
-	if (inputs_watermark(&op->inputs, &op->watermark, a, e))
-		return ST_ERR;
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct part p;
-		if (part_read(op->m, b, i, &p) && errors_part(op, &p, a, e) < 0)
-			return ST_ERR;
-	}
-	return ST_OK;
-}
-
-static enum status errors_expire(
-        struct op *op, int64_t stream_time, struct arena *a, struct error *e)
-{
-	(void)stream_time;
-	if (inputs_watermark(&op->inputs, &op->watermark, a, e))
-		return ST_ERR;
-	return due_do(op, a, e);
-}
-
-static void errors_epoch_end(struct op *op, bool committed)
-{
-	if (committed)
-		op->committed = op->counts;
-	else
-		op->counts = op->committed;
-}
-
-static const struct op_counts *errors_counts(struct op *op)
-{
-	return &op->counts;
-}
-
-const struct operator operator_monitor_merge_errors = {
-        .name = "monitor_merge_errors",
+const struct operator operator_monitor_merge_errors = {.name = "monitor_merge_errors",
         .open = errors_open,
         .close = errors_close,
-        .pack = row_pack_none,
-        .table_set = errors_table_set,
-        .batch = errors_batch,
-        .expire = errors_expire,
-        .epoch_end = errors_epoch_end,
-        .counts = errors_counts,
-};
+        CHANNEL_STEP};

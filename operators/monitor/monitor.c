@@ -11,4 +11,8 @@ const struct operator* const monitor_operators[MONITOR_ROLES] = {
         [ROLE_JOIN] = &operator_monitor_join,
         [ROLE_MERGE] = &operator_monitor_merge,
         [ROLE_MERGE_ERRORS] = &operator_monitor_merge_errors,
+        [ROLE_SERVED] = &operator_monitor_served,
+        [ROLE_VALUES] = &operator_monitor_values,
+        [ROLE_PASS] = &operator_monitor_pass,
+        [ROLE_SKEW] = &operator_monitor_skew,
 };

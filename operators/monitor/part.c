@@ -7,8 +7,10 @@
 
 void sender_init(struct sender *s, const struct op_conf *conf, const struct repartition *to)
 {
-	*s = (struct sender){
-	        .conf = conf, .m = &conf->plan->job->monitors[conf->step->monitor], .to = to};
+	*s = (struct sender){.conf = conf,
+	        .m = &conf->plan->job->monitors[conf->step->monitor],
+	        .to = to,
+	        .since = INT64_MIN};
 }
 
 void sender_release(struct sender *s)
@@ -49,6 +51,22 @@ static void value_write(struct sender *s, const struct part *p)
 	}
 }
 
+/* Through a view's repartition topic: a record without columns, behind those it speaks of. */
+static void note_write(struct sender *s, const struct part *p)
+{
+	static const struct value none = {.null = true};
+	struct buf *out = &s->value;
+	out->len = 0;
+	avro_frame_single_object(out, s->to->schema->fingerprint);
+	buf_varint(out, p->event_time);
+	buf_varint(out, p->event_time);
+	buf_varint(out, s->conf->partition);
+	buf_varint(out, p->kind == PART_IDLE ? REPARTITION_NOTE_IDLE : REPARTITION_NOTE);
+	buf_varint(out, p->event_time);
+	for (uint32_t i = 0; i < s->to->nfields; i++)
+		avro_write(out, &s->to->schema->fields[REPARTITION_HEAD + i].type, true, &none);
+}
+
 static enum status send_to(struct sender *s, int32_t partition, struct error *e)
 {
 	struct slice value = buf_view(&s->value);
@@ -63,7 +81,10 @@ enum status part_send(struct sender *s, const struct part *p, struct error *e)
 		buf_slice(&s->key, p->id);
 	else
 		buf_str(&s->key, s->m->name);
-	value_write(s, p);
+	if (s->to->nviews)
+		note_write(s, p);
+	else
+		value_write(s, p);
 	if (p->id.p)
 		return send_to(s, log_partition_of(p->id, s->to->shards), e);
 	for (int32_t i = 0; i < s->to->shards; i++)

@@ -16,6 +16,10 @@ enum part_kind {
 	PART_LABEL,    /* for the prediction id */
 	PART_ERRORS,   /* of a window's labelled predictions of one shard; replaces its last one
 	                */
+	PART_SERVED,   /* a prediction's served values, by entity */
+	PART_VALUE,    /* a row of the view, by entity: known_at, until when it lasts by itself,
+	                  then    the compared features */
+	PART_SKEW,     /* of a window of one shard where they met; final */
 	PART_KINDS
 };
 
@@ -33,7 +37,8 @@ struct part {
 struct sender {
 	const struct op_conf *conf;
 	const struct monitor *m;
-	const struct repartition *to;
+	const struct repartition *to; /* a channel, or a view's repartition topic for notes */
+	int64_t since;                /* ROLE_VALUES: goes with notes as their window */
 	struct buf key, value;
 };
 
@@ -56,7 +61,19 @@ static inline int64_t window_start(const struct monitor *m, int64_t t)
 int64_t labels_end(const struct monitor *m, int64_t window);
 
 /* What an operator's row holds, in head.reserved. */
-enum { ROW_NOTED = 1, ROW_INPUTS, ROW_GROUP, ROW_GATHERED, ROW_ALERTS, ROW_ID, ROW_ERRORS };
+enum {
+	ROW_NOTED = 1,
+	ROW_INPUTS,
+	ROW_GROUP,
+	ROW_GATHERED,
+	ROW_ALERTS,
+	ROW_ID,
+	ROW_ERRORS,
+	ROW_SINCE,
+	ROW_WAITING,
+	ROW_VERSIONS,
+	ROW_SKEW
+};
 
 /* Rows that gather parts: bodies by the partition that sent them, in its order. */
 struct gathered_row {

@@ -9,6 +9,7 @@
 
 extern const struct operator operator_monitor_profile, operator_monitor_scores,
         operator_monitor_labels, operator_monitor_join, operator_monitor_merge,
-        operator_monitor_merge_errors;
+        operator_monitor_merge_errors, operator_monitor_served, operator_monitor_values,
+        operator_monitor_pass, operator_monitor_skew;
 
 #endif

@@ -50,6 +50,8 @@ enum status ticker_note(
 	struct heap *h = entry_write(s->conf->table, en);
 	row_set(h, &r, sizeof r);
 	entry_due_changed(s->conf->table, en);
-	struct part p = {.kind = idle ? PART_IDLE : PART_NOTE, .event_time = r.noted};
+	struct part p = {.kind = idle ? PART_IDLE : PART_NOTE,
+	        .event_time = r.noted,
+	        .window = s->since};
 	return part_send(s, &p, e);
 }

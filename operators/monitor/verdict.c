@@ -9,6 +9,7 @@
 
 #include "data/avro.h"
 #include "operators/monitor/segment.h"
+#include "operators/monitor/skew.h"
 
 #define CATEGORIES_SHOWN 20
 
@@ -27,9 +28,9 @@ void verdicts_release(struct verdicts *vs)
 
 static bool is_for(enum drift_test t, const struct drift_pair *pair)
 {
-	if (!pair->base)
-		return drift_tests[t].errors;
-	return !drift_tests[t].errors && drift_test_for(t, pair->base->kind);
+	if (pair->skew)
+		return drift_tests[t].skew;
+	return pair->base ? drift_test_for(t, pair->base->kind) : drift_tests[t].errors;
 }
 
 void verdict_measure(const struct monitor *m, const struct drift_pair *pair, uint64_t rows,
@@ -205,6 +206,27 @@ static void bins_write(const struct verdict *v, struct buf *out)
 	buf_varint(out, 0);
 }
 
+static void optional_text(struct buf *out, const char *s, bool null)
+{
+	buf_varint(out, !null);
+	if (!null)
+		buf_bytes(out, slice_of(s));
+}
+
+static void examples_write(const struct skew_column *c, struct buf *out)
+{
+	if (c && c->nexamples)
+		buf_varint(out, (int64_t)c->nexamples);
+	for (uint64_t i = 0; c && i < c->nexamples; i++) {
+		const struct skew_example *x = &c->examples[i];
+		buf_bytes(out, slice_of(x->entity));
+		buf_varint(out, x->time);
+		optional_text(out, x->served, x->served_null);
+		optional_text(out, x->computed, x->computed_null);
+	}
+	buf_varint(out, 0);
+}
+
 void verdict_frame(struct buf *out, uint32_t id, const struct schema *s)
 {
 	if (id)
@@ -236,6 +258,7 @@ enum status verdict_record(
 	buf_varint(out, (int64_t)v->reference_rows);
 	tests_write(v, out);
 	bins_write(v, out);
+	examples_write(v->skew, out);
 	for (uint32_t i = 0; i < v->ntests; i++)
 		vs->breached += v->tests[i].breached;
 	struct slice value = buf_view(out);

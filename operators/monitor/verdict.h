@@ -32,6 +32,7 @@ struct verdict {
 	uint32_t ntests;
 	struct verdict_bin bins[VERDICT_BINS_MAX];
 	uint32_t nbins;
+	const struct skew_column *skew; /* its examples; may be NULL */
 };
 
 struct verdicts {

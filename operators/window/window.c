@@ -337,6 +337,12 @@ static bool window_online_from_state(struct op *op, struct slice entity, struct 
 	return true;
 }
 
+static int64_t window_lasts(struct op *op, const struct entry *en, struct arena *a)
+{
+	const struct heap *h = entry_read(en, a);
+	return op->view->expiry && h && h->len ? row_of(h)->leaves : WINDOW_NEVER;
+}
+
 static void window_epoch_end(struct op *op, bool committed)
 {
 	if (committed)
@@ -363,6 +369,7 @@ const struct operator operator_window = {
 	.expire = window_expire,
 	.online = window_online,
 	.online_from_state = window_online_from_state,
+	.lasts = window_lasts,
 	.epoch_end = window_epoch_end,
 	.counts = window_counts,
 };

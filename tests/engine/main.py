@@ -19,9 +19,10 @@ import monitors
 import names
 import outages
 import refusals
+import skew
 import world
 
-MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors, refusals)
+MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors, refusals, skew)
 SIDE_BY_SIDE = 2
 
 

@@ -17,8 +17,8 @@ WEIR = os.environ.get("WEIR_BIN", os.path.join(ROOT, "build/release/weir"))
 T0, HOUR = 1735689600000, 3_600_000
 
 
-def block(language, word):
-    with open(os.path.join(ROOT, "docs/guide/monitoring.md")) as f:
+def block(language, word, page="monitoring"):
+    with open(os.path.join(ROOT, f"docs/guide/{page}.md")) as f:
         found = re.findall(rf"```{language}\n# ([^\n]*)\n(.*?)```", f.read(), re.S)
     return next(text for first, text in found if first == word)
 
@@ -65,5 +65,13 @@ assert breached == [False] * 4 + [True] * 5, breached
 assert ("amount", "psi", "firing", 5) in alerts and not [a for a in alerts if a[0] == "country"], alerts
 errors = [x for x in records if x["column"] == "_error" and x["window_start"] == T0]
 assert errors[-1]["nulls"] == 0, errors
+# Served values: the job here, its test in the guide on testing.
+os.mkdir(os.path.join(TMP, "tests"))
+for name, text in (("skew.yaml", block("yaml", "skew.yaml")),
+                   ("tests/served.yaml", block("yaml", "tests/served.yaml", "testing-jobs"))):
+    with open(os.path.join(TMP, name), "w") as f:
+        f.write(text)
+assert "mean_delay with plane_delays:mean_delay_24h" in run("weir check skew.yaml --plan")
+assert "1 passed, 0 failed" in run("weir test skew.yaml")
 shutil.rmtree(TMP, ignore_errors=True)
 print("suite: 1 passed, 0 failed")

@@ -186,6 +186,8 @@ static const struct broken {
                 "evidently"},
         {"psi: 0.2", "pis: 0.2", 20, 13, "there is no test 'pis'", "psi"},
         {"psi: 0.2", "psi: -1", 20, 18, "'psi' needs a number from 0 up", NULL},
+        {"psi: 0.2", "skew: 0.5", 20, 13, "'skew' compares served values with computed ones",
+                NULL},
         {"psi: 0.2", "ks: 1.5", 20, 17, "'ks' needs a number from 0 to 1", NULL},
         {"psi: 0.2", "psi: high", 20, 18, "'psi' needs a number", NULL},
         {"{psi: 0.2, brier: 0.3}", "psi", 20, 5, "'tests' needs names and thresholds", NULL},
@@ -216,14 +218,13 @@ static const struct broken {
         {"    baseline: ", "    baseline: '{'\n#", 26, 16, "the baseline is not JSON", NULL},
 };
 
-START_TEST(broken)
+/* The text with one replaced is refused so. */
+static void broken_is(const struct broken *x, const char *text)
 {
-	const struct broken *x = &brokens[_i];
-	struct buf b = {0}, said = {0};
+	struct buf said = {0};
 	struct diagnostics d;
 	struct job *j;
-	good_write(&b);
-	const char *text = buf_cstr(&b), *at = strstr(text, x->from);
+	const char *at = strstr(text, x->from);
 	ck_assert_msg(at != NULL, "'%s' is not in the good file", x->from);
 	struct buf t = {0};
 	buf_add(&t, text, (size_t)(at - text));
@@ -245,7 +246,126 @@ START_TEST(broken)
 	diagnostics_release(&d);
 	buf_release(&said);
 	buf_release(&t);
+}
+
+START_TEST(broken)
+{
+	struct buf b = {0};
+	good_write(&b);
+	broken_is(&brokens[_i], buf_cstr(&b));
 	buf_release(&b);
+}
+END_TEST
+
+/* -- skew -- */
+
+static const char good_skew[] =
+        /*  1 */ "job: j\n"
+                 /*  2 */ "sources:\n"
+                 /*  3 */ "  arrivals:\n"
+                 /*  4 */ "    topic: a\n"
+                 /*  5 */ "    format: json\n"
+                 /*  6 */ "    time: at\n"
+                 /*  7 */ "    schema: {type: record, name: a, fields: [" AT
+                 ", {name: tailnum, type: string}, {name: delay, type: double}]}\n"
+                 /*  8 */ "  predictions:\n"
+                 /*  9 */ "    topic: p\n"
+                 /* 10 */ "    format: json\n"
+                 /* 11 */ "    time: at\n"
+                 /* 12 */ "    schema: {type: record, name: p, fields: [" AT
+                 ", {name: tailnum, type: string}, {name: plane, type: string}, {name: number, "
+                 "type: int}, {name: mean, type: [\"null\", double]}, {name: n, type: int}, "
+                 "{name: raw, type: bytes}]}\n"
+                 /* 13 */ "views:\n"
+                 /* 14 */ "  planes:\n"
+                 /* 15 */ "    entity: [tailnum]\n"
+                 /* 16 */ "    from: arrivals\n"
+                 /* 17 */ "    features: {mean_delay: avg(delay) over 2h, n: count() over 2h}\n"
+                 /* 18 */ "monitors:\n"
+                 /* 19 */ "  served:\n"
+                 /* 20 */ "    from: predictions\n"
+                 /* 21 */ "    window: 1h\n"
+                 /* 22 */ "    tests: {skew: 0.01, skew_unknown: 1}\n"
+                 /* 23 */ "    skew:\n"
+                 /* 24 */ "      view: planes\n"
+                 /* 25 */ "      entity: plane\n"
+                 /* 26 */ "      features: {mean: mean_delay, n: n}\n"
+                 /* 27 */ "      tolerance: 1e-6\n"
+                 /* 28 */ "      within: 5s\n"
+                 /* 29 */ "      known_at: true\n";
+
+START_TEST(good_skew_file)
+{
+	struct job *j = parse(good_skew, NULL);
+	const struct monitor *m = &j->monitors[0];
+	ck_assert_ptr_nonnull(m->skew);
+	ck_assert_uint_eq(m->ncolumns, 2);
+	ck_assert_uint_eq(m->columns[0], 4);
+	ck_assert_uint_eq(m->skew->features[0], 0);
+	ck_assert_uint_eq(m->skew->features[1], 1);
+	ck_assert_uint_eq(m->skew->entity[0], 2);
+	ck_assert_double_eq(m->skew->tolerance, 1e-6);
+	ck_assert_int_eq(m->skew->within_ms, 5000);
+	ck_assert(m->skew->known_at);
+	ck_assert_int_eq(m->tests[0].test, TEST_SKEW);
+	ck_assert(j->sources[1].used[2] && j->sources[1].used[4] && !j->sources[1].used[6]);
+	job_free(j);
+}
+END_TEST
+
+/* The entity by its own name, the usual test, names that are alike. */
+START_TEST(skew_defaults)
+{
+	struct buf b = {0};
+	buf_add(&b, good_skew, (size_t)(strstr(good_skew, "    tests:") - good_skew));
+	buf_str(&b, "    skew: {view: planes, features: n}\n");
+	struct job *j = parse(buf_cstr(&b), NULL);
+	const struct monitor *m = &j->monitors[0];
+	ck_assert_uint_eq(m->skew->entity[0], 1);
+	ck_assert_double_eq(m->skew->tolerance, 1e-9);
+	ck_assert_int_eq(m->skew->within_ms, 0);
+	ck_assert(!m->skew->known_at);
+	ck_assert_uint_eq(m->ntests, 1);
+	ck_assert_int_eq(m->tests[0].test, TEST_SKEW);
+	ck_assert_double_eq(m->tests[0].threshold, 0);
+	job_free(j);
+	buf_release(&b);
+}
+END_TEST
+
+static const struct broken broken_skews[] = {
+        {"view: planes", "view: plane", 24, 13, "this job has no view 'plane'", "planes"},
+        {"      view: planes\n", "", 23, 5, "'skew' needs the key 'view'", NULL},
+        {"entity: plane", "entity: plan", 25, 15, "has no column 'plan'", "plane"},
+        {"entity: plane", "entity: number", 25, 15,
+                "'number' is a int, the view's entity column 'tailnum' a string", NULL},
+        {"entity: plane", "entity: [plane, number]", 25, 15,
+                "the entity of view 'planes' has 1 column", NULL},
+        {"{mean: mean_delay,", "{mean: mean_dela,", 26, 24,
+                "view 'planes' has no feature 'mean_dela'", "mean_delay"},
+        {"{mean: mean_delay,", "{mea: mean_delay,", 26, 18, "has no column 'mea'", "mean"},
+        {"{mean: mean_delay,", "{raw: mean_delay,", 26, 18,
+                "'raw' is a bytes, the feature 'mean_delay' a double", NULL},
+        {"{mean: mean_delay, n: n}", "{plane: mean_delay}", 26, 18, "cannot be compared", NULL},
+        {"{mean: mean_delay, n: n}", "[n, n]", 26, 21, "here already", NULL},
+        {"features: {mean: mean_delay, n: n}", "features: {}", 26, 7,
+                "'features' needs served columns", NULL},
+        {"tolerance: 1e-6", "tolerance: 2", 27, 18, "'tolerance' needs a number from 0 to 1",
+                NULL},
+        {"within: 5s", "within: soon", 28, 15, "not a duration", NULL},
+        {"known_at: true", "known_at: 1", 29, 17, "'known_at' is true or false", NULL},
+        {"known_at: true", "know_at: true", 29, 7, "'skew' has no key 'know_at'", "known_at"},
+        {"{skew: 0.01, skew_unknown: 1}", "{psi: 0.1}", 22, 13,
+                "'psi' is not for a monitor with 'skew'", NULL},
+        {"{skew: 0.01, skew_unknown: 1}", "{skew: 2}", 22, 19,
+                "'skew' needs a number from 0 to 1", NULL},
+        {"    window: 1h\n", "    window: 1h\n    columns: [mean]\n", 22, 14,
+                "a monitor with 'skew' has no 'columns'", NULL},
+};
+
+START_TEST(broken_skew)
+{
+	broken_is(&broken_skews[_i], good_skew);
 }
 END_TEST
 
@@ -257,6 +377,9 @@ int main(void)
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, inlined);
 	tcase_add_loop_test(tc, broken, 0, sizeof brokens / sizeof *brokens);
+	tcase_add_test(tc, good_skew_file);
+	tcase_add_test(tc, skew_defaults);
+	tcase_add_loop_test(tc, broken_skew, 0, sizeof broken_skews / sizeof *broken_skews);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -265,6 +265,20 @@ static void measure_error_shift(
 	out->value = error_shift(pair->errors_base, pair->errors_now);
 }
 
+static void measure_skew(
+        const struct drift_pair *pair, enum drift_mode mode, struct drift_value *out)
+{
+	(void)mode;
+	out->value = share(pair->skew->differ, pair->skew->rows - pair->skew->unknown);
+}
+
+static void measure_skew_unknown(
+        const struct drift_pair *pair, enum drift_mode mode, struct drift_value *out)
+{
+	(void)mode;
+	out->value = share(pair->skew->unknown, pair->skew->rows);
+}
+
 const struct drift_test_info drift_tests[DRIFT_TESTS] = {
         [TEST_PSI] = {.name = "psi",
                 .measure = measure_psi,
@@ -372,6 +386,20 @@ const struct drift_test_info drift_tests[DRIFT_TESTS] = {
                 .thresholds = {NAN, NAN, NAN},
                 .help = "How far the mean error has grown, in standard errors of the "
                         "difference."},
+        [TEST_SKEW] = {.name = "skew",
+                .measure = measure_skew,
+                .title = "training-serving skew",
+                .skew = true,
+                .thresholds = {0, NAN, NAN},
+                .help = "The share of served values that are not what the engine computed, of "
+                        "those whose computed value is known."},
+        [TEST_SKEW_UNKNOWN] = {.name = "skew_unknown",
+                .measure = measure_skew_unknown,
+                .title = "share not compared",
+                .skew = true,
+                .thresholds = {NAN, NAN, NAN},
+                .help = "The share of served values whose computed value is not known: without "
+                        "an entity, or of a time that is not kept."},
 };
 
 int drift_test_find(struct slice name)
@@ -395,11 +423,19 @@ bool drift_test_for(enum drift_test test, enum drift_kind kind)
 	return kind == DRIFT_NUMBER ? drift_tests[test].numbers : drift_tests[test].categories;
 }
 
+static bool can_measure(enum drift_test test, const struct drift_pair *pair)
+{
+	const struct drift_test_info *t = &drift_tests[test];
+	if (t->errors || t->skew)
+		return t->errors || pair->skew;
+	return pair->base && drift_test_for(test, pair->base->kind);
+}
+
 void drift_measure(const struct drift_pair *pair, enum drift_mode mode, enum drift_test test,
         struct drift_value *out)
 {
 	*out = (struct drift_value){NAN, NAN};
-	if (!drift_tests[test].errors && !drift_test_for(test, pair->base->kind))
+	if (!can_measure(test, pair))
 		return;
 	drift_tests[test].measure(pair, mode, out);
 	if (!isfinite(out->value))

@@ -32,6 +32,8 @@ enum drift_test {
 	TEST_ECE,
 	TEST_BRIER,
 	TEST_ERROR_SHIFT, /* in standard errors, upward */
+	TEST_SKEW,        /* of served values against computed ones */
+	TEST_SKEW_UNKNOWN,
 	DRIFT_TESTS
 };
 
@@ -42,6 +44,11 @@ struct drift_value {
 
 struct sample; /* raw values, sample.h */
 
+/* Served values against those that the engine computed. */
+struct skew_counts {
+	uint64_t rows, unknown, differ; /* unknown: there is nothing to compare with */
+};
+
 struct drift_pair {
 	const struct baseline_column *base;
 	const struct profile *now;
@@ -50,6 +57,8 @@ struct drift_pair {
 	const struct sample *raw_base, *raw_now;
 	/* Only for tests of errors; may be NULL for others. */
 	const struct errors *errors_base, *errors_now;
+	/* Only for tests of skew; then all else is NULL. */
+	const struct skew_counts *skew;
 };
 
 struct drift_test_info {
@@ -57,6 +66,7 @@ struct drift_test_info {
 	const char *title;              /* "Population stability index" */
 	bool numbers, categories;       /* what columns it is for */
 	bool errors;                    /* for scores with labels instead of a column */
+	bool skew;                      /* for served values beside computed ones */
 	bool p_value;                   /* has one */
 	bool below;                     /* breached below the threshold, not above */
 	double thresholds[DRIFT_MODES]; /* by default; NaN: decides nothing unless asked to */

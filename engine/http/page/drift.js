@@ -84,14 +84,19 @@ function curve(s, k) {
 		h('title', null, `${time(w.window_start)}: ${number(w.values[k])}`)))));
 }
 
+/** What the rows are that have no value to go by. */
+function missing(s) {
+	if (s.column === '_error') return 'without a label';
+	return s.tests.some(({test}) => test.startsWith('skew')) ? 'not compared' : 'null';
+}
+
 function card(s, many) {
 	const last = newest(s), n = breaches(s);
 	return h('article', {class: 'drift' + (n ? ' bad' : ''), 'data-key': s.monitor + JSON.stringify(s.segment) + s.column},
 		h('h3', null, h('b', null, s.column === '_error' ? 'scores and labels' : s.column),
 			many && ' ' + s.monitor, ' ', segment(s.segment)),
 		h('p', {class: 'note'}, `${time(last.window_start).slice(0, 16)} to ${time(last.window_end).slice(11, 16)}: ` +
-			`${count(last.rows)} rows` + (last.nulls ? s.column === '_error'
-			? `, ${count(last.nulls)} without a label` : `, ${count(last.nulls)} null` : '') +
+			`${count(last.rows)} rows` + (last.nulls ? `, ${count(last.nulls)} ${missing(s)}` : '') +
 			(n ? `; ${n} of ${s.tests.length} tests past the threshold` : '')),
 		s.column === '_error' ? null : histogram(s), s.tests.map((_, k) => curve(s, k)));
 }
