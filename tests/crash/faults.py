@@ -23,6 +23,7 @@ from until import until
 from world import SESSION_MS, World
 
 SESSION = SESSION_MS / 1000
+MARKERS_LOST_MAX = 3
 SPOIL = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_spoil")
 
 
@@ -54,6 +55,30 @@ def finish(w):
             assert n.stop() == DONE, n.log()[-2000:]
     w.check_state()
     return w
+
+
+def markers_lost(box, w):
+    """Kafka takes a topic whose leader is not known yet, after a start, for deleted, and ends a transaction without
+    its markers there (README.md)."""
+    with open(os.path.join(box.folder, "log", "kafka.log"), errors="replace") as f:
+        return any("Couldn't find leader endpoint" in line and w.prefix in line for line in f)
+
+
+def unless_markers_are_lost(fault):
+    """Such a run says nothing about weir: once more, and it is told how often."""
+    def runs(box, seed):
+        for lost in range(MARKERS_LOST_MAX):
+            try:
+                w = fault(box, seed + lost)
+                w.lost = lost
+                return w
+            except AssertionError:
+                w = World.living()[-1]
+                if not markers_lost(box, w):
+                    raise
+                w.close()
+        return fault(box, seed + MARKERS_LOST_MAX)
+    return runs
 
 
 # -- members --
@@ -227,6 +252,7 @@ def fault_group_offsets_are_gone(box, seed):
 
 # -- the broker --
 
+@unless_markers_are_lost
 def fault_broker_killed(box, seed):
     w = started(box, seed, "broker", "a", "b")
     for _ in range(3):
@@ -353,6 +379,7 @@ def fault_requests_torn(box, seed):
                                    proxy.END_TXN, proxy.INIT), ("tear",))
 
 
+@unless_markers_are_lost
 def fault_coordinator_restarted_in_a_commit(box, seed):
     """The commit has not arrived, has arrived, or has been answered to nobody when its coordinator dies."""
     w = started(box, seed, "coordinator", "a", brokers=box.proxied)

@@ -12,6 +12,7 @@ from collections import Counter
 from servers import ROOT
 
 PATH = os.environ.get("WEIR_CRASH_REPORT", os.path.join(ROOT, "docs", "crash-report.md"))
+KAFKA = os.environ.get("WEIR_SANDBOX_KAFKA")  # another one than the newest
 
 
 def version():
@@ -31,6 +32,7 @@ class Results:
         self.about = {"version": version(), "commit": commit(), "date": str(datetime.date.today())}
 
     def add(self, kind, name, seed, ok, seconds, found):
+        name += f", Kafka {KAFKA}" if KAFKA else ""
         part = {"kind": kind, "name": name, "seed": seed, "ok": ok, "seconds": round(seconds),
                 "found": found if isinstance(found, dict) else str(found), **self.about}
         with self.lock:

@@ -17,6 +17,7 @@ from oracle import Wrong
 from until import until
 from world import World
 
+TRIES = 3
 HEADER = ">hhih4s"  # kind, version, number, client id
 
 
@@ -131,9 +132,11 @@ def one(name, box, seed, off):
 
 
 def seen(name, box, seed):
+    """The fault may miss its moment on a busy machine: then once more."""
     kept = one(name, box, seed, "").figures()
-    try:
-        one(name, box, seed, f",{name}:off")
-    except Wrong as e:
-        return {"without it": str(e)[:200], "with it": kept}
+    for again in range(TRIES):
+        try:
+            one(name, box, seed + again, f",{name}:off")
+        except Wrong as e:
+            return {"without it": str(e)[:200], "with it": kept}
     raise AssertionError(f"nobody noticed that {name} was not kept")

@@ -60,6 +60,7 @@ class World:
         self.nodes, self.wipes_called_for, self.checks, self.states = {}, 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
         self.oracle, self.online_seconds = None, DRAIN_SECONDS
+        self.lost = 0  # runs of the same before it whose end markers Kafka lost
         self.watch = Watch(self.store, self.prefix, self.rng)
 
     def store(self):
@@ -192,6 +193,7 @@ class World:
     def figures(self):
         o = self.oracle
         return {"events": o.ids if o else 0, "rows": o.rows if o else 0, "expiry rows": o.expiries if o else 0,
+                **({"runs before in which Kafka lost end markers": self.lost} if self.lost else {}),
                 "checks": self.checks, "checks of the state": self.states, "looks at Redis": self.watch.looks}
 
     def close(self, keep=False):
