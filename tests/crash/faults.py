@@ -17,7 +17,6 @@ import proxy
 from box import Box
 from kafka_topics import Kafka
 from nodes import DONE, USAGE
-from stream import PARTITIONS
 from topics import reader
 from until import until
 from world import SESSION_MS, World
@@ -216,8 +215,9 @@ def fault_killed_while_the_changelog_is_deleted(box, seed):
     """A snapshot has replaced its older part."""
     w = killed_at(box, seed, "trim", ["changelog.trim", "changelog.trimmed"], 2, "--changelog-min", "32K")
     c = reader(box.brokers)
-    begins = [c.get_watermark_offsets(TopicPartition(f"{w.prefix}.j.events.changelog", p), timeout=20)[0]
-              for p in range(PARTITIONS)]
+    begins = [c.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[0]
+              for topic in w.kafka.topics() if topic.startswith(f"{w.prefix}.j.") and topic.endswith(".changelog")
+              for p in w.kafka.partitions(topic)]
     c.close()
     assert any(begins), "nothing was deleted"
     return finish(w)

@@ -60,7 +60,7 @@ def cell(found):
 
 def row(p):
     outcome = "right" if p["ok"] else "**WRONG**"
-    return f"| {p['kind']} | {p['name']} | {p['seed']} | {outcome} | {p['seconds']} s | {cell(p['found'])} |"
+    return f"| {p['kind']} | {p['name']} | {p['commit']} | {p['seed']} | {outcome} | {p['seconds']} s | {cell(p['found'])} |"
 
 
 def places(parts):
@@ -93,8 +93,8 @@ stores are the changelog's fold, and that is the oracle's; no version in Redis e
 fault calls for one. `rule` is the reverse: a rule of the protocol is switched off, and it is right when the check
 notices. `--seed` draws a part again: `--fault NAME --seed SEED`, `--kills N --nodes M --seed SEED`.
 
-| Part | Name | Seed | Outcome | Time | Figures |
-|-|-|-|-|-|-|
+| Part | Name | Build | Seed | Outcome | Time | Figures |
+|-|-|-|-|-|-|-|
 {rows}
 
 Where the kills were: {places(parts)}
