@@ -100,8 +100,11 @@ class Run:
                 self.rule(name)
             return
         # Most of the time passes in waiting, so there are lanes, each with its own servers.
-        lanes = [self.all_faults] + ([lambda: self.all_kills(1), lambda: self.all_kills(2)] if a.night
-                                     else [lambda: self.all_kills(1, 2)])
+        if a.night:
+            lanes = [lambda: self.all_faults(0, 2), lambda: self.all_faults(1, 2),
+                     lambda: self.all_kills(1), lambda: self.all_kills(2)]
+        else:
+            lanes = [lambda: self.all_faults(0, 1), lambda: self.all_kills(1, 2)]
         with ThreadPoolExecutor(len(lanes)) as pool:
             for done in [pool.submit(lane) for lane in lanes]:
                 done.result()
@@ -115,10 +118,12 @@ class Run:
                 self.kills(count, n, self.seed + 1000 * n + part)
                 left, part = left - count, part + 1
 
-    def all_faults(self):
-        for name in faults.ALL if self.args.night else faults.SAMPLE:
+    def all_faults(self, first, step):
+        names = list(faults.ALL if self.args.night else faults.SAMPLE)
+        broken = list(rules.ALL if self.args.night else rules.SAMPLE)
+        for name in names[first::step]:
             self.fault(name)
-        for name in rules.ALL if self.args.night else rules.SAMPLE:
+        for name in broken[first::step]:
             self.rule(name)
 
 
