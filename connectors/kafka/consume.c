@@ -91,6 +91,17 @@ static void check_assign(struct log_session *s, rd_kafka_error_t *error, const c
 	rd_kafka_error_destroy(error);
 }
 
+/* A closing client takes the first call for an unassign of everything, whatever it was, and waits
+ * for no other: it ends as soon as the group has been left. A second call that comes just then is
+ * dropped without an answer (rd_kafka_cgrp_op_serve), and would be waited for for ever. There is
+ * one when an assignment had not been seen yet: its callback comes, then the revocation's. */
+static bool still_calls(struct log_session *s)
+{
+	bool first = !s->let_go;
+	s->let_go = s->closing;
+	return first;
+}
+
 static void on_assign(struct log_session *s, const struct log_position *pos, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -98,7 +109,8 @@ static void on_assign(struct log_session *s, const struct log_position *pos, uin
 	if (s->orphans == ORPHANS_WAIT)
 		s->orphans = s->instance_id ? ORPHANS_LOOK : ORPHANS_SEEN;
 	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-	check_assign(s, rd_kafka_incremental_assign(rk(s), none), "assigning");
+	if (still_calls(s))
+		check_assign(s, rd_kafka_incremental_assign(rk(s), none), "assigning");
 	rd_kafka_topic_partition_list_destroy(none);
 	if (n && s->events.assigned)
 		s->events.assigned(s->events.arg, pos, n);
@@ -137,7 +149,8 @@ static void on_revoke(struct log_session *s, const struct log_position *pos, uin
 		p->ending = p->assigned;
 	}
 	rd_kafka_topic_partition_list_t *list = leaving(s);
-	check_assign(s, rd_kafka_incremental_unassign(rk(s), list), "unassigning");
+	if (still_calls(s))
+		check_assign(s, rd_kafka_incremental_unassign(rk(s), list), "unassigning");
 	if (list->cnt && !s->closing)
 		settle(s); /* a closing member's main thread may not answer any more */
 	rd_kafka_topic_partition_list_destroy(list);

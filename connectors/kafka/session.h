@@ -62,7 +62,7 @@ struct log_session {
 	const struct topic *last; /* of the message before */
 	uint64_t polls;           /* the present poll's number */
 	bool polling;             /* poll is not entered from its own callbacks */
-	bool closing;
+	bool closing, let_go; /* let_go: closing, and it has been told to let everything go */
 	bool lost;          /* seen before fetch() made librdkafka forget it; until revoked() */
 	bool failed, noted; /* pending: for ever, or for the next empty poll */
 	bool truncated;     /* pending is to name the partition */

@@ -351,6 +351,44 @@ START_TEST(rebalance_before_the_first_record)
 }
 END_TEST
 
+static void linger(struct member *m, bool lost)
+{
+	(void)lost;
+	usleep((unsigned)m->next[0]);
+}
+
+/* Both callbacks, for the assignment and for its end, come while the client closes; it may have
+ * left the group by the second. */
+START_TEST(closed_before_its_assignment_was_seen)
+{
+	enum { MEMBERS = 16 };
+	char name[100], txn[100], group[MEMBERS][100], (*ids)[256] = calloc(4, 256);
+	struct log_broker *b = broker();
+	struct member *m = calloc(MEMBERS, sizeof *m);
+	make_topic(b, unique(name, "closed"), 1);
+	for (int i = 0; i < MEMBERS; i++)
+		member_open(&m[i], b, unique(group[i], "grp"), unique(txn, "txn"), NULL, name);
+	for (int i = 0; i < MEMBERS; i++)
+		for (int64_t until = now_ms() + WAIT_MS;;) {
+			uint32_t n = 4;
+			struct error e = {0};
+			ck_assert_int_lt(now_ms(), until);
+			if (k->group_members(b, group[i], ids, &n, &e) == ST_OK && n)
+				break;
+		}
+	usleep(500000); /* nothing shows that an assignment has come, but a poll */
+	for (int i = 0; i < MEMBERS; i++) {
+		m[i].next[0] = i * 200; /* us: until LeaveGroup is answered, or longer */
+		m[i].on_revoked = linger;
+		k->session_close(m[i].s);
+		ck_assert_int_eq(m[i].assigned, m[i].revoked);
+	}
+	free(ids);
+	free(m);
+	k->close(b);
+}
+END_TEST
+
 /* Clients that know the topic already find partitions that come later. */
 START_TEST(partitions_come_later)
 {
@@ -595,6 +633,7 @@ int main(void)
 	tcase_add_test(t, reader_in_order);
 	tcase_add_test(t, consume);
 	tcase_add_test(t, rebalance_before_the_first_record);
+	tcase_add_test(t, closed_before_its_assignment_was_seen);
 	tcase_add_test(t, seek_back);
 	tcase_add_test(t, partitions_come_later);
 	tcase_add_test(t, pause_and_seek_among_transactions);
