@@ -33,18 +33,20 @@ class Box(Sandbox):
                               capture_output=True, check=False).returncode == 0
 
     @contextlib.contextmanager
-    def settings(self, *lines):
-        """Of the broker, meanwhile."""
+    def settings(self, *lines, restart=True):
+        """Of the broker, meanwhile; or of those starts of it that come meanwhile."""
         before = self.read("kafka/extra.properties")
         try:
             with open(self.extra, "a") as f:
                 f.write("\n".join(lines) + "\n")
-            self.ctl("restart", "kafka")
+            if restart:
+                self.ctl("restart", "kafka")
             yield
         finally:
             with open(self.extra, "w") as f:
                 f.write(before)
-            self.ctl("restart", "kafka")
+            if restart:
+                self.ctl("restart", "kafka")
 
     def close(self):
         self.proxy.close()
