@@ -113,14 +113,33 @@ class Failures:
             self.first = self.first or f"{message.topic()}[{message.partition()}]: {error}"
 
 
+def producer_open(config, failures):
+    return Producer({**config, "on_delivery": failures, "delivery.report.only.error": True,
+                     "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 20,
+                     "batch.size": 1_000_000, "compression.type": "lz4", "log_level": 3,
+                     "queue.buffering.max.messages": 400_000, "queue.buffering.max.kbytes": 128 << 10})
+
+
+def send(producer, topic, value, key, **more):
+    while True:
+        try:
+            return producer.produce(topic, value, key, **more)
+        except BufferError:
+            producer.poll(0.1)
+
+
+def finish(producer, failures, bar):
+    while producer.flush(1) and not failures.count:
+        pass
+    bar.end()
+    if failures.count:
+        raise RuntimeError(f"{failures.count} records were not taken; {failures.first}")
+
+
 def produce(config, path, topics, partitions, total=0, plain=True):
     """Sends all records of the file whose source is in topics; {source: how many}. In order per partition."""
     weather, failures, counts, bar = Weather(), Failures(), dict.fromkeys(topics, 0), Bar(total, plain)
-    producer = Producer({**config, "on_delivery": failures, "delivery.report.only.error": True,
-                         "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 20,
-                         "batch.size": 1_000_000, "compression.type": "lz4", "log_level": 3,
-                         "queue.buffering.max.messages": 400_000, "queue.buffering.max.kbytes": 128 << 10})
-    send, done = producer.produce, 0
+    producer, done = producer_open(config, failures), 0
     for source, key, timestamp, value in records(path):
         topic = topics.get(source)
         if topic is None:
@@ -130,12 +149,7 @@ def produce(config, path, topics, partitions, total=0, plain=True):
         elif value == b"null":
             value = None
         where = {} if key is not None else {"partition": zlib.crc32(value or b"") % partitions[source]}
-        while True:
-            try:
-                send(topic, value, key, timestamp=timestamp, **where)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        send(producer, topic, value, key, timestamp=timestamp, **where)
         counts[source] += 1
         done += 1
         if done % TICK == 0:
@@ -143,11 +157,7 @@ def produce(config, path, topics, partitions, total=0, plain=True):
             bar.show(done)
             if failures.count:
                 break
-    while producer.flush(1) and not failures.count:
-        pass
-    bar.end()
-    if failures.count:
-        raise RuntimeError(f"{failures.count} records were not taken; {failures.first}")
+    finish(producer, failures, bar)
     return counts
 
 

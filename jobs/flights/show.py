@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What jobs/flights/run shows: its steps that talk to Kafka, to the engine's HTTP and to Redis.
 
-    show.py views | produce | wait | report      (see main; `run` calls them in this order)
+    show.py views | produce | wait | report | where     (see main; `run` calls them in this order)
 
 Brokers and Redis come from WEIR_BROKERS and WEIR_REDIS, like weir's own options. It starts and stops
 nothing, and prints no number that it did not ask for. Plain text when standard output is no terminal.
@@ -263,6 +263,11 @@ def report(args):
     show_redis(prefix)
     show_explained(args.weir)
     show_counts(job, prefix, args.weir)
+    return 0
+
+
+def where(args):
+    prefix = os.environ.get("WEIR_PREFIX", "weir")
     section("Where it is")
     line("status page", f"http://{args.http}/")
     show_parquet(args.parquet)
@@ -273,7 +278,8 @@ def report(args):
              (f"{weir} explain destination LAX p90_arr_delay_24h", "where a value comes from"),
              (f"{weir} status flights", "every task: lag, watermark, state"),
              (f"{weir} dead list flights --late --limit 3", "what came too late"),
-             (f"{weir} check jobs/flights/job.yaml --plan", "windows, tiles, topics"))
+             (f"{weir} check jobs/flights/job.yaml --plan", "windows, tiles, topics"),
+             (f"{weir} check jobs/flights/monitor.yaml --plan", "what watches the model"))
     width = max(len(command) for command, _ in hints)
     for command, why in hints:
         print(f"  {command:{width}}  {dim(why)}")
@@ -290,15 +296,16 @@ def main(argv=None):
     part.add_argument("--http", required=True)
     part.add_argument("--engine", type=int, required=True, help="its process id")
     part.add_argument("--events", type=int, default=0, help="how many there are")
-    part = commands.add_parser("report")
-    for name in ("http", "weir", "parquet"):
-        part.add_argument("--" + name, required=True)
+    for command in ("report", "where"):
+        part = commands.add_parser(command)
+        for name in ("http", "weir", "parquet"):
+            part.add_argument("--" + name, required=True)
     args = parser.parse_args(argv)
     try:
         if args.command == "views":
             print("\n".join(job_spec()["views"]))
             return 0
-        return {"produce": produce_events, "wait": wait, "report": report}[args.command](args)
+        return {"produce": produce_events, "wait": wait, "report": report, "where": where}[args.command](args)
     except (OSError, RuntimeError, KeyError, redis.RedisError, produce.KafkaException) as error:
         print(f"  {type(error).__name__ if isinstance(error, KeyError) else 'failed'}: {error}", file=sys.stderr)
         return 3

@@ -15,11 +15,12 @@ import time
 import traceback
 
 import rows
+import watching
 import world
-from nodes import weir
+from nodes import BIN, weir
 from world import IN_PLACE, MOVED, RUN, SERVERS, SPEC, VIEWS
 
-LIVE, REPLAY, AGAIN, KILLED, ONE = (f"{RUN}{word}" for word in ("live", "replay", "again", "killed", "one"))
+LIVE, REPLAY, AGAIN, KILLED, ONE, WATCH = (f"{RUN}{word}" for word in ("live", "replay", "again", "killed", "one", "watch"))
 TOPICS, SINGLE = f"{RUN}.", f"{RUN}.one."
 PARTITIONS = {"departures": 4, "arrivals": 4, "weather": 2}
 ONLINE_AT_LEAST = 500
@@ -96,6 +97,54 @@ def test_every_row_against_the_oracle():
     late, dead = (sum(int(found) for found in re.findall(rf"(\d+) {word}", text)) for word in ("late", "dead"))
     assert (have["job"]["late"], have["job"]["dead"]) == (late, dead), (have["job"]["late"], have["job"]["dead"], text)
     return f"{count:,} offline rows, {len(have['online']):,} online rows, {late} late, {dead} dead: 0 mismatches"
+
+
+def test_weir_train_against_duckdb_and_pandas():
+    """On these flights' own labels, every view and feature; what was known by then, as the model is trained."""
+    sys.path.insert(0, os.path.join(world.ROOT, "tests", "train"))
+    import asof
+    import model
+    model.write_spine(world.events("arrival"), world.path("labels.parquet"))
+    said = list(asof.compare(BIN, watching.exported(LIVE), world.path("labels.parquet"), "event_time", VIEWS, ("known",)))
+    assert len(said) == 2 * len(VIEWS) and all(count > 10_000 for _, _, _, count, _ in said), said
+    assert not [one for one in said if one[-1]], said
+    return f"{said[0][3]:,} labels, {len(said)} joins compared: 0 mismatches"
+
+
+# ---------------------------------------------------------------- (a'), what the features are for
+
+def test_model_is_trained_and_its_predictions_are_watched():
+    with world.node(LIVE) as node:
+        out = watching.watched(LIVE, node, TOPICS, watching.exported(LIVE))
+        assert node.stop(60) == 0, node.log()[-3000:]
+    for part in ("A training set", "rows 20,000 to 20,004", "A model", "Brier score", "scored as a stream", "What has drifted",
+                 f"http://{node.http}/#flights_model", "PSI", "temp_now"):
+        assert part in out, (part, out)
+    found, models = watching.skill(TOPICS)
+    rate, own, features, both = models.values()
+    assert rate["auc"] == 0.5 < features["auc"] < own["auc"] < both["auc"] < 0.99, models
+    assert both["log_loss"] < own["log_loss"] < rate["log_loss"] and both["brier"] < own["brier"] < rate["brier"], models
+    assert found["trained_on"] > 10_000 < found["measured_on"], found
+    have["drift"] = watching.drift(LIVE)
+    _, records, _, alerts = have["drift"]
+    assert {r["column"] for r in records} == {*watching.COLUMNS, "_error"}, records
+    assert len({r["window_start"] for r in records}) >= 4, records
+    predictions = sum(r["rows"] for r in records if r["column"] == "score")
+    assert 15_000 < predictions <= found["measured_on"] * 1.1, predictions
+    said = {(a["column"], a["state"], a["window_start"]) for a in alerts if a["test"] == "psi"}
+    assert said == watching.due_alerts(records), (said, watching.due_alerts(records))
+    assert ("airport_weather__temp_now", "firing") in {alert[:2] for alert in said}, said
+    return f"AUC {both['auc']:.3f}, base rate {found['rate_measured']:.3f}; {len(records)} drift records, {len(alerts)} alerts"
+
+
+def test_the_same_drift_and_alerts_once_more():
+    with world.node(WATCH) as node:
+        watching.again(WATCH, node, TOPICS)
+        assert node.stop(60) == 0, node.log()[-3000:]
+    first, second = have["drift"], watching.drift(WATCH)
+    one, two = (watching.settled(*found) for found in (first, second))
+    assert one == two, [pair for pair in zip(one, two) if pair[0] != pair[1]][:5]
+    return f"{len(first[0])} records and {len(first[2])} alerts, byte for byte"
 
 
 def test_final_values_of_repartitioned_views_whatever_the_order():

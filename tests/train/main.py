@@ -13,6 +13,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import asof  # noqa: E402
 from world import DAY, HOUR, MINUTE, SECOND, T0, View, as_of, connect, order  # noqa: E402
 
 BIN = os.environ["WEIR_BIN"]
@@ -159,40 +160,13 @@ def check_csv(world):
     assert mismatches(f"{TMP}/csv.parquet", views[0], spine, expected(views[0], spine)) == 0
 
 
-def check_duckdb(world):
-    """DuckDB's ASOF join over the same files, ties decided before it."""
+def check_duckdb_and_pandas(world):
+    """Their own ASOF joins over the same files, under every rule: no code in common with weir or with world.as_of."""
     views, spine = world
-    weir("--spine", "spine.parquet", "--data", "data", "--features", "plane:flights,plane:mean", "--out", "d.parquet")
-    con = connect()
-    n = con.execute(f"""WITH f AS (SELECT * FROM '{TMP}/data/plane/v1/*/*.parquet' QUALIFY row_number() OVER (
-            PARTITION BY tailnum, event_time ORDER BY known_at DESC, source_offset DESC NULLS LAST) = 1),
-        want AS (SELECT s.id, CASE WHEN s.happened - f.event_time <= INTERVAL 30 DAY THEN f.flights END AS flights,
-            CASE WHEN s.happened - f.event_time <= INTERVAL 30 DAY THEN f.mean END AS mean
-            FROM '{TMP}/spine.parquet' s ASOF LEFT JOIN f ON s.tailnum = f.tailnum AND s.happened >= f.event_time)
-        SELECT count(*) FROM want JOIN '{TMP}/d.parquet' got USING (id)
-        WHERE want.flights IS DISTINCT FROM got.plane__flights OR want.mean IS DISTINCT FROM got.plane__mean""").fetchone()[0]
-    assert n == 0, f"{n} of {len(spine)} differ"
-
-
-def check_pandas(world):
-    if not installed("pandas", "pyarrow"):
-        print("pandas is not installed: not compared")
-        return
-    import pandas as pd
-    views, spine = world
-    weir("--spine", "spine.parquet", "--data", "data", "--features", "plane:flights,plane:mean", "--out", "p.parquet")
-    rows = pd.read_parquet(f"{TMP}/data/plane/v1").sort_values(["event_time", "known_at", "source_offset"], na_position="first")
-    labels = pd.read_parquet(f"{TMP}/spine.parquet")
-    labels = labels[labels.tailnum.notna()].sort_values("happened", kind="stable")
-    want = pd.merge_asof(labels, rows[["tailnum", "event_time", "flights", "mean"]], left_on="happened", right_on="event_time",
-                         by="tailnum", tolerance=pd.Timedelta(days=30)).sort_values("id")
-    got = pd.read_parquet(f"{TMP}/p.parquet")
-    assert len(got) == len(spine)
-    got = got[got.tailnum.notna()].sort_values("id")
-    assert len(got) == len(want) > 9000
-    for a, b in ("flights", "plane__flights"), ("mean", "plane__mean"):
-        same = (want[a].to_numpy(dtype=float) == got[b].to_numpy(dtype=float)) | (want[a].isna().to_numpy() & got[b].isna().to_numpy())
-        assert same.all(), f"{(~same).sum()} differ in {a}"
+    said = list(asof.compare(BIN, f"{TMP}/data", f"{TMP}/spine.parquet", "happened", [v.name for v in views]))
+    assert len(said) == 4 * 2 * len(views), said
+    for rule, tool, view, rows, wrong in said:
+        assert (rows, wrong) == (len(spine), 0), f"{wrong} of {rows} differ from {tool}: {view}, {rule}"
 
 
 def check_types(_world):
@@ -471,7 +445,7 @@ def main():
     write_spine(spine, f"{TMP}/spine.parquet")
     write_spine(spine, f"{TMP}/spine.csv", "id, tailnum, carrier, number, strftime(make_timestamp(t), '%Y-%m-%dT%H:%M:%S.%fZ') AS happened, label")
     passed = failed = 0
-    checks = (check_rules, check_csv, check_duckdb, check_pandas, check_types, check_explain, check_leaks, check_same_bytes,
+    checks = (check_rules, check_csv, check_duckdb_and_pandas, check_types, check_explain, check_leaks, check_same_bytes,
               check_again, check_wide, check_kills, check_bad_input, check_defined)
     for check in checks:
         if sys.argv[1:] and not any(word in check.__name__ for word in sys.argv[1:]):
