@@ -64,6 +64,13 @@ static enum answer monitor_find(struct cli *c, struct job **job, const struct mo
 		if (!strcmp((*job)->monitors[i].name, name))
 			*out = &(*job)->monitors[i];
 	}
+	if (*out && (*out)->skew) {
+		cli_say(c,
+		        "monitor %s compares served values with computed ones: it has no "
+		        "baseline",
+		        name);
+		return ANSWER_USAGE;
+	}
 	if (*out)
 		return ANSWER_DONE;
 	cli_say(c, "job %s has no monitor %s%s%s%s", (*job)->name, name,
@@ -270,18 +277,19 @@ const struct command command_baseline = {
         .name = "baseline",
         .args = "[JOB MONITOR]",
         .summary = "keep what reference data looks like",
-        .about =
-                "Writes one JSON file of what reference data looks like: per column counts, "
-                "nulls, moments, 1,001 quantiles, deciles and category frequencies, over all "
-                "rows and, with --by, per segment. Monitors and weir drift compare with it. "
-                "The same data give the same bytes, in whatever order the rows are.\n\n"
-                "With JOB and MONITOR the columns are the monitor's, and the data the "
-                "predictions of its topic whose event time lies within --from and --to, less "
-                "those that a monitor would not take: bad and late ones. The baseline that the "
-                "job file names need not be there yet. With --data the data are a training "
-                "set's or an export's.\n\n"
-                "Numbers, dates and times are watched as numbers; booleans, text and enums as "
-                "categories. docs/reference/drift.md has the file's format.",
+        .about = "Writes one JSON file of what reference data looks like: per column counts, "
+                 "nulls, moments, 1,001 quantiles, deciles and category frequencies, over all "
+                 "rows and, with --by, per segment. Monitors and weir drift compare with it. "
+                 "The same data give the same bytes, in whatever order the rows are.\n\n"
+                 "With JOB and MONITOR the columns are the monitor's, and the data the "
+                 "predictions of its topic whose event time lies within --from and --to, less "
+                 "those that a monitor would not take: bad and late ones. A monitor with "
+                 "labels has "
+                 "them read from their topic, and its errors kept. The baseline that the "
+                 "job file names need not be there yet. With --data the data are a training "
+                 "set's or an export's.\n\n"
+                 "Numbers, dates and times are watched as numbers; booleans, text and enums as "
+                 "categories. docs/reference/drift.md has the file's format.",
         .exits = "0  The file is written.",
         .examples = "weir baseline flights.yaml delay_model --from 2013-01-01 --to 2013-04-01 "
                     "--out base.json\n"

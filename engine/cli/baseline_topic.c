@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads a source's topic as a monitor would: bad records, records from the future and late ones
-// are left out, as the engine leaves them out. An event is at most max_ahead past its Kafka
-// timestamp, which bounds where reading begins; it ends at the end of the topic as of now,
-// since an event may come as late as it likes. Stream time is as of where reading began.
-//
-// All values are held until the end, a compaction of equal ones now and then, within a budget.
+// The predictions of a stretch of event time, by segment; with labels, as the monitor joins
+// them. All values are held until the end, a compaction of equal ones now and then, within a
+// budget. Not here: which records of a topic the engine would take (source_scan.c).
 #include "cli/baseline_topic.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-#include "cli/scan.h"
-#include "lang/event_time.h"
+#include "cli/baseline_labels.h"
+#include "cli/source_scan.h"
+#include "data/window.h"
 
-#define VALUE_BYTES_MAX (16u << 20)
 #define ROWS_BETWEEN_COUNTS 65536 // records between two looks at the memory
 
 struct group {
 	struct buf key; // values, each behind a 1 and before a 0; a lone 0: null
 	const char **values;
 	struct sample *samples; // per column
+	uint32_t number;        // in order of coming
 };
 
 struct reading {
@@ -30,12 +28,11 @@ struct reading {
 	struct baseline *b;
 	uint32_t *by; // fields
 	enum drift_kind *kinds;
-	struct decoder *decoder;
-	struct arena arena; // of one record
+	bool *wanted;
+	struct baseline_ids *ids; // NULL: the monitor has no labels
 	struct group **groups;
 	uint32_t n, cap;
 	uint32_t *slots, nslots; // number + 1
-	int64_t stream_time, done, total;
 	uint64_t rows;
 	struct error *e;
 	bool failed;
@@ -65,6 +62,7 @@ static struct group *group_new(struct reading *r, struct slice key)
 {
 	struct group *g = xcalloc(1, sizeof *g);
 	buf_slice(&g->key, key);
+	g->number = r->n;
 	g->samples = xcalloc(r->b->ncolumns, sizeof *g->samples);
 	for (uint32_t i = 0; i < r->b->ncolumns; i++)
 		sample_init(&g->samples[i], r->kinds[i]);
@@ -138,7 +136,7 @@ static bool fail(struct reading *r)
 // Equal values are put together; what then does not fit is too much.
 static bool fits(struct reading *r)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = r->ids ? baseline_ids_bytes(r->ids) : 0;
 	if (++r->rows % ROWS_BETWEEN_COUNTS)
 		return true;
 	for (uint32_t g = 0; g < r->n; g++)
@@ -153,7 +151,8 @@ static bool fits(struct reading *r)
 	return fail(r);
 }
 
-static bool record_add(struct reading *r, const struct column *cols)
+// NULL: it failed.
+static struct group *record_add(struct reading *r, const struct column *cols)
 {
 	struct buf key = {0};
 	key_of(r, cols, &key);
@@ -162,7 +161,8 @@ static bool record_add(struct reading *r, const struct column *cols)
 		buf_release(&key);
 		error_set(r->e, ERR_USER, 0, "more than %d segments: --by fewer columns",
 		        BASELINE_SEGMENTS_MAX);
-		return fail(r);
+		r->failed = true;
+		return NULL;
 	}
 	if (!g)
 		g = group_new(r, buf_view(&key));
@@ -172,84 +172,93 @@ static bool record_add(struct reading *r, const struct column *cols)
 		struct value v = column_get(c, 0);
 		sample_add_value(&g->samples[i], c->type, &v);
 	}
-	return fits(r);
+	return g;
 }
 
-// Whether the engine would take it; stream time moves on with it.
-static bool on_time(struct reading *r, const struct log_record *rec, int64_t ts)
+static int64_t window_end(const struct monitor *m, int64_t ts)
 {
-	if (rec->timestamp >= 0 && ts > rec->timestamp + r->s->max_ahead_ms)
-		return false;
-	if (r->stream_time != INT64_MIN && ts < r->stream_time - r->s->lateness_ms)
-		return false;
-	r->stream_time = ts > r->stream_time ? ts : r->stream_time;
+	return floor_div(ts, m->window_ms) * m->window_ms + m->window_ms;
+}
+
+static bool prediction_take(void *arg, const struct column *cols, int64_t ts)
+{
+	struct reading *r = arg;
+	const struct monitor *m = r->t->monitor;
+	if (ts < r->t->from_ms || ts >= r->t->to_ms)
+		return true;
+	struct group *g = record_add(r, cols);
+	if (g && r->ids)
+		baseline_score(
+		        r->ids, &cols[m->id], &cols[m->score], g->number, window_end(m, ts));
+	return g && fits(r);
+}
+
+static bool label_take(void *arg, const struct column *cols, int64_t ts)
+{
+	struct reading *r = arg;
+	const struct monitor_labels *l = r->t->monitor->labels;
+	baseline_label(r->ids, &cols[l->id], &cols[l->value], ts);
 	return true;
 }
 
-static bool record_read(void *arg, const struct log_record *rec)
-{
-	struct reading *r = arg;
-	const struct schema *schema = r->s->schema;
-	struct slice value = rec->has_value ? rec->value : (struct slice){0};
-	struct bad_record bad = {0};
-	int64_t ts;
-	arena_reset(&r->arena);
-	struct column *cols = arena_calloc(&r->arena, schema->nfields, sizeof *cols);
-	if (r->s->format->decode(r->decoder, &value, 1, cols, &bad, &r->arena, r->e))
-		return fail(r);
-	if (++r->done % 4096 == 0 && r->t->progress)
-		r->t->progress(r->t->arg, r->done, r->total);
-	const struct column *time = &cols[r->s->time_field];
-	if (bad.bad || !event_time_of(time, 0, &ts) || !on_time(r, rec, ts))
-		return true;
-	return ts < r->t->from_ms || ts >= r->t->to_ms || record_add(r, cols);
-}
+// -- the topics --
 
-// -- the topic --
-
-static enum status partition_bounds(struct reading *r, int32_t p, int64_t *from, int64_t *to)
+static enum status predictions_read(struct reading *r)
 {
 	const struct baseline_topic *t = r->t;
-	int64_t begin, at;
-	if (t->log->bounds(t->broker, r->s->topic, p, &begin, to, r->e))
+	struct source_scan scan = {.topic = t,
+	        .source = r->s,
+	        .from_ms = t->from_ms,
+	        .wanted = r->wanted,
+	        .row = prediction_take,
+	        .arg = r,
+	        .arena = &r->b->arena};
+	if (source_scan(&scan, r->e) || r->failed)
 		return ST_ERR;
-	*from = begin;
-	if (!t->from)
+	r->b->origin.ranges = scan.ranges;
+	r->b->origin.nranges = scan.nranges;
+	return ST_OK;
+}
+
+// A label may be told long before its prediction, or after.
+static enum status labels_read(struct reading *r)
+{
+	const struct baseline_topic *t = r->t;
+	const struct monitor_labels *l = t->monitor->labels;
+	if (!r->ids)
 		return ST_OK;
-	if (t->log->offset_at(
-	            t->broker, r->s->topic, p, t->from_ms - r->s->max_ahead_ms, &at, r->e))
-		return ST_ERR;
-	*from = at > begin ? at : begin;
-	return ST_OK;
+	const struct source *s = &t->job->sources[l->source];
+	bool *wanted = arena_calloc(&r->b->arena, s->schema->nfields + 1, sizeof *wanted);
+	wanted[l->id] = wanted[l->value] = true;
+	struct source_scan scan = {.topic = t,
+	        .source = s,
+	        .from_ms =
+	                t->from ? t->from_ms - l->wait_ms - t->monitor->window_ms : INT64_MIN,
+	        .wanted = wanted,
+	        .row = label_take,
+	        .arg = r,
+	        .arena = &r->b->arena};
+	return source_scan(&scan, r->e);
 }
 
-static enum status partitions_read(struct reading *r)
+// The first segment is of all, the others as the groups are sorted.
+static void errors_set(struct reading *r)
 {
-	const struct baseline_topic *t = r->t;
-	struct baseline_origin *o = &r->b->origin;
-	struct log_topic_info info;
-	if (t->log->topic_info(t->broker, r->s->topic, &info, r->e))
-		return ST_ERR;
-	if (!info.partitions)
-		return error_set(r->e, ERR_USER, 0, "there is no topic %s", r->s->topic);
-	o->ranges = arena_calloc(&r->b->arena, (size_t)info.partitions, sizeof *o->ranges);
-	for (int32_t p = 0; p < info.partitions; p++) {
-		int64_t from, to;
-		if (partition_bounds(r, p, &from, &to))
-			return ST_ERR;
-		if (from < to)
-			o->ranges[o->nranges++] = (struct baseline_range){p, from, to - 1};
-		r->total += to > from ? to - from : 0;
+	const struct monitor *m = r->t->monitor;
+	if (!r->ids)
+		return;
+	r->b->score = arena_strdup(&r->b->arena, r->s->schema->fields[m->score].name);
+	r->b->label = arena_strdup(&r->b->arena,
+	        r->t->job->sources[m->labels->source].schema->fields[m->labels->value].name);
+	struct errors *groups = xcalloc(r->n + 1, sizeof *groups);
+	baseline_met(r->ids, &r->b->segments[0].errors, groups);
+	for (uint32_t i = 0; i < r->b->nsegments; i++) {
+		struct baseline_segment *g = &r->b->segments[i];
+		g->has_errors = true;
+		if (i)
+			g->errors = groups[r->groups[i - 1]->number];
 	}
-	for (uint32_t i = 0; i < o->nranges; i++) {
-		const struct baseline_range *g = &o->ranges[i];
-		r->stream_time = INT64_MIN;
-		if (scan_range(t->log, t->broker, r->s->topic, g->partition, g->first,
-		            g->last + 1, record_read, r, r->e) ||
-		        r->failed)
-			return ST_ERR;
-	}
-	return ST_OK;
+	free(groups);
 }
 
 // -- the baseline --
@@ -352,20 +361,16 @@ static enum status kinds_find(struct reading *r)
 	return ST_OK;
 }
 
-static enum status decoder_open(struct reading *r)
+static void wanted_set(struct reading *r)
 {
-	const struct schema *schema = r->s->schema;
-	bool *wanted = arena_calloc(&r->b->arena, schema->nfields + 1, sizeof *wanted);
-	wanted[r->s->time_field] = true;
+	const struct monitor *m = r->t->monitor;
+	r->wanted = arena_calloc(&r->b->arena, r->s->schema->nfields + 1, sizeof *r->wanted);
 	for (uint32_t i = 0; i < r->b->ncolumns; i++)
-		wanted[r->t->monitor->columns[i]] = true;
+		r->wanted[m->columns[i]] = true;
 	for (uint32_t i = 0; i < r->b->nby; i++)
-		wanted[r->by[i]] = true;
-	struct decoder_conf conf = {.schema = schema,
-	        .wanted = wanted,
-	        .schemas = r->t->schemas,
-	        .value_bytes_max = VALUE_BYTES_MAX};
-	return r->s->format->decoder_new(&conf, &r->decoder, r->e);
+		r->wanted[r->by[i]] = true;
+	if (r->ids)
+		r->wanted[m->id] = r->wanted[m->score] = true;
 }
 
 static void head(struct reading *r)
@@ -384,9 +389,7 @@ static void release(struct reading *r)
 		group_free(r, r->groups[i]);
 	free(r->groups);
 	free(r->slots);
-	if (r->decoder)
-		r->s->format->decoder_free(r->decoder);
-	arena_release(&r->arena);
+	baseline_ids_free(r->ids);
 }
 
 enum status baseline_from_topic(
@@ -397,18 +400,23 @@ enum status baseline_from_topic(
 	        .b = xcalloc(1, sizeof *r.b),
 	        .e = e};
 	arena_init(&r.b->arena);
-	arena_init(&r.arena);
 	slots_grow(&r);
+	if (t->monitor->labels)
+		r.ids = baseline_ids_new(t->monitor);
 	head(&r);
 	enum status st = by_find(&r);
 	if (st == ST_OK)
 		st = kinds_find(&r);
-	if (st == ST_OK)
-		st = decoder_open(&r);
-	if (st == ST_OK)
-		st = partitions_read(&r);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		wanted_set(&r);
+		st = predictions_read(&r);
+	}
+	if (st == ST_OK) {
 		segments(&r);
+		st = labels_read(&r);
+	}
+	if (st == ST_OK)
+		errors_set(&r);
 	release(&r);
 	if (st)
 		baseline_free(r.b);

@@ -30,6 +30,15 @@ sources:
         - {{name: delay, type: ["null", double], default: null}}
         - {{name: carrier, type: string}}
         - {{name: stops, type: int}}
+        - {{name: id, type: ["null", string], default: null}}
+  outcomes:
+    topic: {topic}-outcomes
+    format: json
+    time: at
+    lateness: 1h
+    schema: {{type: record, name: outcome, fields: [
+      {{name: at, type: {{type: long, logicalType: timestamp-millis}}}},
+      {{name: id, type: string}}, {{name: bought, type: boolean}}]}}
 monitors:
   delay_model:
     from: predictions
@@ -38,6 +47,9 @@ monitors:
     baseline: not-there-yet.json
     window: 1d
     tests: {{psi: 0.25}}
+    id: id
+    score: score
+    labels: {{from: outcomes, id: id, value: bought, wait: 1d}}
 """
 COLUMNS = ["score", "delay", "carrier", "stops"]
 
@@ -55,6 +67,33 @@ def predictions(rnd):
                   "carrier": rnd.choice(["AA", "B6", "DL"]), "stops": rnd.randrange(4)}, not late
 
 
+def outcomes(rnd, rows):
+    """Records of labels in the order of time, and the one that counts by prediction: a window and a day are enough for
+    most; some come too late, twice, or never."""
+    counts, records = {}, []
+    for n, (_, row, _) in enumerate(rows):
+        row["id"] = None if rnd.random() < 0.02 else f"p{n:05}"
+        if row["id"] is None or rnd.random() < 0.2:
+            continue
+        at, bought = row["at"] + rnd.randrange(3 * DAY), rnd.random() < 0.3
+        records.append({"at": at, "id": row["id"], "bought": bought})
+        if rnd.random() < 0.1:
+            records.append({"at": at + 1000, "id": row["id"], "bought": not bought})
+        if at <= row["at"] // DAY * DAY + 2 * DAY:
+            counts[row["id"]] = bought
+    return sorted(records, key=lambda r: r["at"]), counts
+
+
+def near(a, b):
+    """Sums that were added in another order; where the mean is counted from depends on it, and a file counts rows
+    without an id as skipped."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(near(a[k], b[k]) for k in a.keys() - {"origin", "offset", "skipped"})
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(near, a, b))
+    return a == b or (isinstance(a, float) and abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-3))
+
+
 def body(path):
     with open(path) as f:
         b = json.load(f)
@@ -66,7 +105,11 @@ def check(brokers, tmp, exits):
     kafka = Kafka(brokers)
     rnd = random.Random(11)
     topic = kafka.make(f"drift-{os.getpid()}", 3)
+    kafka.make(f"{topic}-outcomes", 2)
     rows = list(predictions(rnd))
+    labels, label = outcomes(rnd, rows)
+    kafka.produce(f"{topic}-outcomes", [{"partition": int(r["id"][1:]) % 2, "value": json.dumps(r),
+                                         "timestamp": max(r["at"], T0 + DAY)} for r in labels])
     records = [{"partition": p, "value": json.dumps(r), "timestamp": max(r["at"], T0 + DAY)} for p, r, _ in rows]
     records.insert(3000, {"partition": 1, "value": b'{"at": 1, "score": "no"', "timestamp": T0 + DAY})
     records.insert(4000, {"partition": 2, "value": json.dumps({**rows[0][1], "at": T0 + 900 * DAY}),
@@ -79,11 +122,17 @@ def check(brokers, tmp, exits):
           "--to", "2013-01-04T12:00:00Z", "--out", "topic.json", *more)
     kept = [r for _, r, good in rows if good and T0 + DAY <= r["at"] < T0 + 3.5 * DAY]
     assert 500 < len(kept) < 5000, len(kept)
-    files.write(os.path.join(tmp, "kept.parquet"), {k: [r[k] for r in kept] for k in ["model", *COLUMNS]})
-    exits(0, "baseline", "job.yaml", "delay_model", "--data", "kept.parquet", "--out", "file.json", *more)
+    columns = {k: [r[k] for r in kept] for k in ["model", *COLUMNS]}
+    columns["bought"] = [label.get(r["id"]) for r in kept]
+    assert columns["bought"].count(True) > 100 and columns["bought"].count(None) > 500
+    files.write(os.path.join(tmp, "kept.parquet"), columns)
+    exits(0, "baseline", "job.yaml", "delay_model", "--data", "kept.parquet", "--label", "bought", "--out", "file.json",
+          *more)
     (a, head), (b, _) = body(os.path.join(tmp, "topic.json")), body(os.path.join(tmp, "file.json"))
     assert [s["segment"] for s in a["segments"]] == [None, {"model": None}, {"model": "1"}, {"model": "2"}]
-    assert a == b
+    of_topic, of_file = ([s.pop("errors") for s in x["segments"]] for x in (a, b))
+    assert a == b and (head["score"], head["label"]) == ("score", "bought")
+    assert near(of_topic, of_file), (of_topic, of_file)
     assert (head["job"], head["monitor"]) == ("predicted", "delay_model")
     origin = head["origin"]
     assert (origin["topic"], origin["from"], origin["to"]) == (topic, "2013-01-02", "2013-01-04T12:00:00Z")

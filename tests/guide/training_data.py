@@ -206,6 +206,21 @@ def checks(rows, labels):
             print(f"{name} is not installed: not run")
             continue
         yield name, lambda: values(python(texts)) == plain
+    if importlib.util.find_spec("pyspark"):
+        yield "spark", lambda: spark(*blocks("python", "spark")) == sorted(map(tuple, (r.values() for r in rows)), key=str)
+    else:
+        print("pyspark is not installed: not run")
+
+
+def spark(text):
+    """The block's rows as they were written, times in milliseconds."""
+    space = {}
+    exec(compile(text, "training-data.md", "exec"), space)
+    assert dict(space["rows"].dtypes)["event_time"] == "timestamp", space["rows"].dtypes
+    found = space["rows"].selectExpr("tailnum", "unix_millis(event_time)", "unix_millis(known_at)", "source_partition",
+                                     "source_offset", "flights_24h", "mean_arr_delay_24h").collect()
+    space["spark"].stop()
+    return sorted(map(tuple, found), key=str)
 
 
 def main():

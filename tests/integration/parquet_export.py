@@ -2,7 +2,7 @@
 """weir export, from a real engine's offline topics: every row of the topic is in the files, with the
 types that docs/reference/parquet.md promises; again changes nothing; kills leave nothing torn.
 
-pandas, pyarrow and Polars are looked at where they are installed.
+pandas, pyarrow, Polars and Spark are looked at where they are installed.
 """
 import base64
 import datetime as dt
@@ -64,6 +64,13 @@ ARROW = {"tailnum": "string", "event_time": "timestamp[ms, tz=UTC]",
          "a_dec": "decimal128(10, 2)", "a_text": "string", "a_bytes": "binary",
          "a_enum": "string", "a_date": "date32[day]", "a_us": "timestamp[us, tz=UTC]",
          "at": "timestamp[ms, tz=UTC]", "texts": "list<element: string>"}
+
+
+SPARK = {"tailnum": "string", "event_time": "timestamp", "known_at": "timestamp", "source_partition": "int",
+         "source_offset": "bigint", "n": "bigint", "mean": "double", "a_bool": "boolean", "a_int": "int",
+         "a_long": "bigint", "a_float": "float", "a_double": "double", "a_dec": "decimal(10,2)",
+         "a_text": "string", "a_bytes": "binary", "a_enum": "string", "a_date": "date",
+         "a_us": "timestamp", "at": "timestamp", "texts": "array<string>", "dt": "date"}
 
 
 def job():
@@ -287,6 +294,30 @@ def check_polars(to):
     assert df.schema["a_dec"] == polars.Decimal(10, 2)
 
 
+def check_spark(to):
+    """Not among CI's packages, being large: tests/README.md has the command."""
+    if not installed("pyspark"):
+        return
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.master("local[1]").config("spark.sql.session.timeZone", "UTC") \
+        .config("spark.ui.enabled", "false").config("spark.sql.warehouse.dir", f"{TMP}/warehouse").getOrCreate()
+    try:
+        rows = spark.read.parquet(f"{to}/{VIEW}/v1")
+        assert dict(rows.dtypes) == SPARK, rows.dtypes
+        got = rows.selectExpr("count(*)", "sum(unix_millis(event_time))", "sum(unix_micros(a_us))", "sum(a_long)",
+                              "sum(a_dec)", "sum(a_double)", "sum(length(a_text))", "count(source_offset)").collect()
+        with duckdb.connect() as con:
+            want = con.execute(
+                "SELECT count(*), sum(epoch_ms(event_time)), sum(epoch_us(a_us)), sum(a_long), sum(a_dec), "
+                "sum(a_double), sum(length(a_text)), count(source_offset) "
+                f"FROM '{to}/{VIEW}/v1/*/*.parquet'").fetchone()
+        for g, w in zip(got[0], want):
+            assert abs(float(g) - float(w)) <= 1e-9 * abs(float(w)), (got, want)
+        print("Spark reads the same rows")
+    finally:
+        spark.stop()
+
+
 def check_kills(to):
     """Killed at random moments; what is visible is whole, and a last run makes it complete."""
     rnd, died = random.Random(7), 0
@@ -400,6 +431,7 @@ def main():
     check_arrow(to)
     check_pandas(to)
     check_polars(to)
+    check_spark(to)
     check_kills(f"{TMP}/killed")
     check_all(f"{TMP}/all")
     check_follow(f"{TMP}/all")
