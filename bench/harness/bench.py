@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import redis
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from measure import Failed
 from servers import ROOT, Sandbox
@@ -20,6 +21,12 @@ KEPT = 1_000_000    # events below which a table is only printed
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def cache():
+    """Where .ci/deps puts things."""
+    return os.environ.get("WEIR_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir")
 
 
 class Stream:
@@ -46,14 +53,17 @@ class Stream:
 class Bench:
     def __init__(self, args, build):
         self.args, self.build = args, build
+        self.peers = f"{cache()}/peers"
         self.dir = tempfile.mkdtemp(prefix="weir-bench-")
-        self.runs, self.streams = 0, {}
+        self.runs, self.streams, self.looker = 0, {}, None
         self.load = os.getloadavg()[0]
         say("starting Kafka and Redis")
         self.servers = Sandbox(os.path.join(self.dir, "sandbox"))
         self.env = os.environ | {"WEIR_BROKERS": self.servers.brokers}
 
     def close(self):
+        if self.looker:
+            self.looker.close()
         self.servers.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -77,6 +87,12 @@ class Bench:
         folder = os.path.join(self.dir, f"run{self.runs}")
         os.mkdir(folder)
         return f"b{self.runs}", folder
+
+    def end_of(self, topic, partition):
+        """The high watermark, asked of the broker."""
+        if not self.looker:
+            self.looker = Consumer({"bootstrap.servers": self.servers.brokers, "group.id": "bench-look"})
+        return self.looker.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)[1]
 
     def drop(self, prefix, folder):
         """What a run has left: topics, online rows, state."""
@@ -103,17 +119,15 @@ class Bench:
         with open("/proc/cpuinfo", encoding="utf-8") as f:
             cpu = (re.search(r"^model name\s*: (.*)$", f.read(), re.M) or [0, os.uname().machine])[1]
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        cache = os.environ.get("WEIR_CACHE") or os.path.join(
-            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir")
-
         def version(name):
-            return ", ".join(sorted({os.path.basename(p).split("-")[1] for p in glob.glob(f"{cache}/{name}-[0-9]*")}))
+            return max((os.path.basename(p).split("-")[1] for p in glob.glob(f"{cache()}/{name}-[0-9]*")), default="?")
+        kafka = os.environ.get("WEIR_SANDBOX_KAFKA") or version("kafka")
         redis_version = redis.Redis(*self.servers.redis.split(":")).info()["redis_version"]
         weir = subprocess.run([f"{self.build}/weir", "--version"], capture_output=True, text=True, check=True).stdout
         commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True,
                                 check=False).stdout.strip()
         return [f"Machine: {os.cpu_count()} cores, {cpu}, {memory:.0f} GB, Linux {os.uname().release}. "
-                f"weir {weir.split()[1] if len(weir.split()) > 1 else weir} ({commit}), Kafka {version('kafka')}, "
+                f"weir {weir.split()[1] if len(weir.split()) > 1 else weir} ({commit}), Kafka {kafka}, "
                 f"Redis {redis_version}, librdkafka {version('librdkafka')}. Load when it began: {self.load:.1f}."]
 
     def keep(self, name, title, lines, n):

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+import latency
+import peers
 import stages
 import weir
 from bench import Bench, median, say
@@ -36,9 +38,11 @@ def arguments():
     ask.add_argument("--queries", type=words(QUERIES))
     ask.add_argument("--formats", type=words(("json", "avro")))
     ask.add_argument("--sinks", type=words(SINKS))
-    for what in ("whole", "stages", "overhead", "scale"):
+    for what in ("whole", "stages", "overhead", "scale", "peers", "latency"):
         ask.add_argument(f"--{what}", action="store_true")
     ask.add_argument("--users", type=int, action="append")
+    ask.add_argument("--rate", type=int)
+    ask.add_argument("--seconds", type=int, default=30)
     ask.add_argument("--build")
     args = ask.parse_args()
     args.asked = args.queries or args.formats or args.sinks
@@ -161,6 +165,33 @@ def scaled(bench):
             "", *table(("case", *HEAD[3:]), out)], right
 
 
+# ---- the other engines ----
+
+PEERS = ("tumble", "multi", "hop")
+
+
+def compared(bench):
+    """Each query on weir and on the other engines, over the same topic."""
+    out, wrong, right = [], [], True
+    for name in bench.args.queries or PEERS:
+        query = QUERIES[name]
+        stream = bench.stream(n=min(bench.args.events, peers.HOP_EVENTS) if name == "hop" else None)
+        engines = {f"weir, commit every {i}": lambda i=i: weir.run(bench, query, False, False, stream, commit=i)
+                   for i in ("100ms", "10s")}
+        engines |= {label: lambda l=label: peers.run(bench, l, query, stream) for label in peers.KINDS}
+        for label, once in engines.items():
+            found = bench.again(f"{name}, {label}", once)
+            f = median(found)
+            right = right and all(g.right for g in found)
+            wrong += [f"{name}, {label}: {g.check}" for g in found if not g.right]
+            out.append([name, f"{stream.n:,}", label, spread(found), f"{f.rate:,.0f}", mb(f.peak), mb(f.state),
+                        f"{f.sent / stream.n:,.0f}" if f.sent else "", answers(found)])
+    head = ("query", "events", "engine", "CPU s / M", "events/s", "peak MB", "state MB", "bytes to the broker an event", "answers")
+    return [f"JSON in, rows out, exactly once; medians of {bench.args.runs}; each engine's process on one core, the broker on the "
+            f"other. CPU of the last {100 - bench.args.warm * 100:.0f} % of the events.", "", *peers.versions(bench), "",
+            *table(head, out), *wrong], right
+
+
 def work(bench):
     args = bench.args
     if args.overhead:
@@ -169,6 +200,12 @@ def work(bench):
     elif args.scale:
         lines, right = scaled(bench)
         bench.keep("scale-", "scale on one machine", lines, args.events)
+    elif args.peers:
+        lines, right = compared(bench)
+        bench.keep("peers-", "beside Kafka Streams and Flink", lines, args.events)
+    elif args.latency:
+        lines, right = latency.run(bench)
+        bench.keep("latency-", "from produced to seen", lines, args.events)
     elif args.stages:
         bench.keep("stages-", "stages", stages.run(bench.build, bench.servers, args.events, bench.env), args.events)
         return True

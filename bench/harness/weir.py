@@ -28,10 +28,17 @@ def job_file(query, topic, avro, workers, folder):
     return path
 
 
+def seconds(duration):
+    number, unit = re.fullmatch(r"(\d+)(ms|s)", duration).groups()
+    return int(number) / (1000 if unit == "ms" else 1)
+
+
 class Weir:
     """Nodes with one job, pinned to a core (or, at scale, to several)."""
 
-    def __init__(self, servers, prefix, job, folder, *options, cores="0", nodes=1, passes=1):
+    def __init__(self, servers, prefix, job, folder, *options, commit="100ms", cores="0", nodes=1, passes=1):
+        options = [*options, "--commit-interval", commit]
+        self.rest = 2 + seconds(commit)     # of nothing new, after which nothing more is to come
         self.nodes = [Node(servers, prefix, os.path.join(folder, f"state{i}"), *options, "--log-level", "warn",
                            command=("run", job)) for i in range(nodes)]
         for node in self.nodes:
@@ -78,7 +85,7 @@ class Weir:
                                        "weir_online_dropped_rows_total", "weir_epochs_total"))
             if now != last or m["weir_online_backlog_bytes"]:
                 last, since, cpu = now, time.monotonic(), measure.cpu_seconds(self.pids)
-            elif time.monotonic() - since > 2:
+            elif time.monotonic() - since > self.rest:
                 return cpu
             time.sleep(measure.EVERY)
         raise measure.Failed(f"it does not come to rest:\n{self.log()}")
@@ -98,8 +105,8 @@ def run(bench, query, avro, redis, stream, *, commit="100ms", workers=1, nodes=1
     prefix, folder = bench.scratch()
     servers = Servers(bench.servers.brokers, bench.servers.redis if redis else "")
     job = job_file(query, stream.topic, avro, workers, folder)
-    with Weir(servers, prefix, job, folder, "--memory", bench.args.memory, "--commit-interval", commit, cores=cores,
-              nodes=nodes, passes=1 if query.entity == "user_id" else 2) as engine:
+    with Weir(servers, prefix, job, folder, "--memory", bench.args.memory, commit=commit, cores=cores, nodes=nodes,
+              passes=1 if query.entity == "user_id" else 2) as engine:
         measure.watch(engine, stream.n, stream.warm, figures)
         figures.peak = measure.peak_bytes(engine.pids)
         figures.sent = measure.bytes_sent(engine.pids, servers.brokers)
