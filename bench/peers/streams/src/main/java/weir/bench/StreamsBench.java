@@ -42,6 +42,9 @@ import org.apache.kafka.streams.state.WindowStore;
  */
 public final class StreamsBench {
     private static final Duration GRACE = Duration.ofSeconds(5); // the lateness of weir's job
+    // A window store is a RocksDB instance for every half of its retention. By default that is the window's size: at the
+    // speed of a replay it would open and drop thousands of them.
+    private static final Duration RETENTION = Duration.ofHours(6);
 
     private StreamsBench() { }
 
@@ -140,7 +143,8 @@ public final class StreamsBench {
                 .windowedBy(windows)
                 .aggregate(Sums::new, (user, event, sums) -> sums.add(event.amount),
                         Materialized.<Bytes, Sums, WindowStore<Bytes, byte[]>>as("windows")
-                                .withKeySerde(Serdes.Bytes()).withValueSerde(sums()).withCachingEnabled())
+                                .withKeySerde(Serdes.Bytes()).withValueSerde(sums()).withCachingEnabled()
+                                .withRetention(RETENTION))
                 .toStream()
                 .map((key, sums) -> KeyValue.pair(key(key.key(), key.window().end()),
                         row.start().add(key.window().end()).add(sums.count).add(sums.sum).add(sums.max).end()));
