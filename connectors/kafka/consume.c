@@ -371,7 +371,7 @@ static enum status open_client(struct log_session *s, struct error *e)
 	        "partition.assignment.strategy", "cooperative-sticky", "enable.auto.commit",
 	        "false", "enable.auto.offset.store", "false", "auto.offset.reset", "error",
 	        "isolation.level", "read_committed", "session.timeout.ms", "10000",
-	        "heartbeat.interval.ms", "3000", "max.poll.interval.ms", "300000",
+	        "heartbeat.interval.ms", "500", "max.poll.interval.ms", "300000",
 	        "queued.max.messages.kbytes", l.kb, "queued.min.messages", l.records,
 	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
 	        "fetch.wait.max.ms", "100", "fetch.queue.backoff.ms", "5",
