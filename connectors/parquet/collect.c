@@ -226,7 +226,7 @@ enum status collect_write(struct collect *c, const struct table_out *out, struct
 {
 	enum status st = ST_OK;
 	if (c->open)
-		st = table_write(&c->table, c->copier, out, e);
+		st = table_write(&c->table, out, e);
 	batch_close(c);
 	return st;
 }

@@ -18,7 +18,7 @@ struct writer {
 struct collect {
 	const struct export_conf *conf;
 	uint64_t superseded, tombstones; /* counted up */
-	struct duck *duck, *copier;      /* two connections; table is registered */
+	struct duck *duck;               /* table is registered */
 	const char *topic;
 	int32_t partition;
 	uint32_t rows_max;

@@ -8,8 +8,8 @@
 // threads are not used: writing a file is one thread's work, and there are many files.
 //
 // The memory budget, shared by the workers: an eighth for the reader's queue, a quarter for the
-// batch, three eighths for DuckDB to sort it and to write (beyond that it spills to
-// DIR/VIEW/vN/_spill), the rest for keys, decoded columns and buffers.
+// batch, three eighths for DuckDB to write it (beyond that it spills to DIR/VIEW/vN/_spill),
+// the rest for keys, the rows' order, decoded columns and buffers.
 #include "connectors/parquet/export.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ struct worker {
 	uint32_t number;
 	struct export_conf conf;      /* a share of the memory */
 	struct schema_source schemas; /* one at a time */
-	struct duck duck, copier;     /* of one database */
+	struct duck duck;
 	struct collect collect;
 	struct arena arena; /* of the batch's files */
 	struct manifest_file *files;
@@ -283,8 +283,6 @@ static enum status worker_open(struct worker *w, struct error *e)
 	if (files_path(spill, e, "%s/_spill%u", w->x->dir, w->number) ||
 	        duck_open(&w->duck, memory, 1, spill, e))
 		return ST_ERR;
-	if (duckdb_connect(w->duck.db, &w->copier.conn) == DuckDBError)
-		return error_set(e, ERR_FATAL, 0, "DuckDB gives no connection");
 	return table_register(&w->collect.table, &w->duck, e);
 }
 
@@ -324,7 +322,6 @@ static void worker_init(struct worker *w, struct export *x, uint32_t number)
 	w->conf.memory_bytes = c->memory_bytes / x->nworkers;
 	w->collect = (struct collect){.conf = &w->conf,
 	        .duck = &w->duck,
-	        .copier = &w->copier,
 	        .topic = x->topic,
 	        .rows_max = c->batch_rows ? c->batch_rows : EXPORT_BATCH_ROWS_MAX,
 	        .bytes_max = w->conf.memory_bytes / 4};
@@ -334,7 +331,6 @@ static void worker_init(struct worker *w, struct export *x, uint32_t number)
 static void worker_release(struct worker *w)
 {
 	collect_release(&w->collect);
-	duck_close(&w->copier);
 	duck_close(&w->duck);
 	arena_release(&w->arena);
 	free(w->files);

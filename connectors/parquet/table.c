@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows are collected in DuckDB's own chunks, which it pulls to sort all of a batch at once, by
-// day first; then a COPY per day pulls that day's rows out of the sorted ones. Nothing goes
-// through a table, which would be compressed and counted for nothing, and a file costs little
-// beside its rows. (A partitioned COPY would do it in one statement, but does not keep the
-// order.) DuckDB does what is hard here: sorting more than fits in memory, encoding,
-// compressing, statistics. Rows of a file stand in the order of the point-in-time join: by
-// entity, event_time, known_at, and the source's position with expiry rows (which have none)
-// first. So the last of an entity's rows up to T is the answer at T.
+// Rows are collected in DuckDB's own chunks and put in order by number (order.c); then a COPY
+// per day pulls that day's rows out of the chunks. Nothing goes through a table, which would be
+// compressed and counted for nothing, and a file costs little beside its rows. DuckDB does what
+// is hard here: encoding, compressing, statistics. Rows of a file stand in the order of the
+// point-in-time join, so the last of an entity's rows up to T is the answer at T.
 #include "connectors/parquet/table.h"
 
 #include <errno.h>
@@ -21,7 +18,7 @@
 
 #include "connectors/parquet/files.h"
 #include "connectors/parquet/footer.h"
-#include "connectors/parquet/vectors.h"
+#include "connectors/parquet/order.h"
 #include "data/window.h"
 #include "lang/civil.h"
 
@@ -126,6 +123,10 @@ void table_close(struct row_table *t)
 	for (size_t i = 0; t->types && i < t->schema->nfields + EXTRA_COLUMNS; i++)
 		if (t->types[i])
 			duckdb_destroy_logical_type(&t->types[i]);
+	for (size_t i = 0; t->columns && i < t->schema->nfields + EXTRA_COLUMNS; i++)
+		free(t->columns[i].parts);
+	free(t->columns);
+	free(t->order);
 	free(t->types);
 	free(t->chunks);
 	free(t->days);
@@ -169,13 +170,12 @@ static enum status chunk_fill(struct row_table *t, struct row_chunk *c,
 enum status table_add(struct row_table *t, const struct column *cols, const int64_t *offsets,
         uint32_t n, uint32_t *bad, struct error *e)
 {
-	uint32_t width = (uint32_t)duckdb_vector_size();
 	*bad = 0;
 	for (uint32_t from = 0, some; from < n; from += some) {
 		struct row_chunk *c = t->nchunks ? &t->chunks[t->nchunks - 1] : NULL;
-		if (!c || c->n == width)
+		if (!c || c->n == VECTOR_ROWS)
 			c = chunk_add(t);
-		some = width - c->n < n - from ? width - c->n : n - from;
+		some = VECTOR_ROWS - c->n < n - from ? VECTOR_ROWS - c->n : n - from;
 		if (chunk_fill(t, c, cols, offsets, from, some, bad, e))
 			return ST_ERR;
 	}
@@ -250,16 +250,13 @@ static void days_list(struct row_table *t)
 		qsort(t->days, t->ndays, sizeof *t->days, day_cmp);
 }
 
-// ---- what DuckDB pulls: the batch, to be sorted; a day of the sorted ones ----
+// ---- what DuckDB pulls: a day's rows ----
 
-static void columns_bind(duckdb_bind_info info, const struct row_table *t, size_t extra)
+static void day_bind(duckdb_bind_info info)
 {
-	static const char *const names[EXTRA_COLUMNS] = {"_offset", "_day", "_gone"};
-	for (size_t i = 0; i < t->schema->nfields + extra; i++)
-		duckdb_bind_add_result_column(info,
-		        i < t->schema->nfields ? t->schema->fields[i].name
-		                               : names[i - t->schema->nfields],
-		        t->types[i]);
+	const struct row_table *t = duckdb_bind_get_extra_info(info);
+	for (size_t i = 0; i < t->schema->nfields; i++)
+		duckdb_bind_add_result_column(info, t->schema->fields[i].name, t->types[i]);
 }
 
 static void single_init(duckdb_init_info info)
@@ -267,125 +264,62 @@ static void single_init(duckdb_init_info info)
 	duckdb_init_set_max_threads(info, 1);
 }
 
-static void batch_bind(duckdb_bind_info info)
-{
-	columns_bind(info, duckdb_bind_get_extra_info(info), EXTRA_COLUMNS);
-}
-
-static void batch_rows(duckdb_function_info info, duckdb_data_chunk out)
-{
-	struct row_table *t = duckdb_function_get_extra_info(info);
-	duckdb_data_chunk_set_size(out, 0);
-	if (t->given == t->nchunks)
-		return;
-	struct row_chunk *c = &t->chunks[t->given++];
-	for (size_t i = 0; i < t->schema->nfields + EXTRA_COLUMNS; i++)
-		duckdb_vector_reference_vector(duckdb_data_chunk_get_vector(out, i),
-		        duckdb_data_chunk_get_vector(c->data, i));
-	duckdb_data_chunk_set_size(out, c->n);
-}
-
-static void day_bind(duckdb_bind_info info)
-{
-	columns_bind(info, duckdb_bind_get_extra_info(info), 0);
-}
-
-/* The next sorted chunk when this one is used up; false: there is none. */
-static bool sorted_next(struct row_table *t, duckdb_function_info info)
-{
-	if (t->sorted && t->sorted_at < duckdb_data_chunk_get_size(t->sorted))
-		return true;
-	if (t->sorted)
-		duckdb_destroy_data_chunk(&t->sorted);
-	t->sorted_at = 0;
-	enum status st = duck_stream_next(&t->stream, &t->sorted, &t->failure);
-	if (st == ST_ERR)
-		duckdb_function_set_error(info, t->failure.msg);
-	return st == ST_OK;
-}
-
-static void rows_give(struct row_table *t, duckdb_data_chunk out, idx_t n)
-{
-	duckdb_selection_vector sel = NULL;
-	if (t->sorted_at || n < duckdb_data_chunk_get_size(t->sorted)) {
-		sel = duckdb_create_selection_vector(n);
-		for (idx_t i = 0; i < n; i++)
-			duckdb_selection_vector_get_data_ptr(sel)[i] =
-			        (sel_t)(t->sorted_at + i);
-	}
-	for (size_t i = 0; i < t->schema->nfields; i++) {
-		duckdb_vector to = duckdb_data_chunk_get_vector(out, i);
-		duckdb_vector_reference_vector(to, duckdb_data_chunk_get_vector(t->sorted, i));
-		if (sel)
-			duckdb_slice_vector(to, sel, n);
-	}
-	if (sel)
-		duckdb_destroy_selection_vector(sel);
-	duckdb_data_chunk_set_size(out, n);
-	t->sorted_at += n;
-}
-
 static void day_rows(duckdb_function_info info, duckdb_data_chunk out)
 {
 	struct row_table *t = duckdb_function_get_extra_info(info);
-	duckdb_data_chunk_set_size(out, 0);
-	if (!sorted_next(t, info))
-		return;
-	const int64_t *day = duckdb_vector_get_data(
-	        duckdb_data_chunk_get_vector(t->sorted, t->schema->nfields));
-	idx_t size = duckdb_data_chunk_get_size(t->sorted), end = t->sorted_at;
-	while (end < size && day[end] == t->day)
-		end++;
-	if (end > t->sorted_at)
-		rows_give(t, out, end - t->sorted_at);
+	uint32_t n = t->end - t->at < VECTOR_ROWS ? t->end - t->at : VECTOR_ROWS;
+	for (size_t i = 0; n && i < t->schema->nfields; i++)
+		vector_gather(duckdb_data_chunk_get_vector(out, i), &t->columns[i],
+		        t->order + t->at, n);
+	duckdb_data_chunk_set_size(out, n);
+	t->at += n;
 }
 
-static enum status function_add(struct duck *d, const char *name, struct row_table *t,
-        duckdb_table_function_bind_t bind, duckdb_table_function_t rows, struct error *e)
+enum status table_register(struct row_table *t, struct duck *d, struct error *e)
 {
+	INVARIANT(duckdb_vector_size() == VECTOR_ROWS);
 	duckdb_table_function f = duckdb_create_table_function();
-	duckdb_table_function_set_name(f, name);
+	duckdb_table_function_set_name(f, "weir_day");
 	duckdb_table_function_set_extra_info(f, t, NULL);
-	duckdb_table_function_set_bind(f, bind);
+	duckdb_table_function_set_bind(f, day_bind);
 	duckdb_table_function_set_init(f, single_init);
-	duckdb_table_function_set_function(f, rows);
+	duckdb_table_function_set_function(f, day_rows);
 	duckdb_state st = duckdb_register_table_function(d->conn, f);
 	duckdb_destroy_table_function(&f);
 	return st == DuckDBError ? error_set(e, ERR_FATAL, 0, "DuckDB takes no table function")
 	                         : ST_OK;
 }
 
-enum status table_register(struct row_table *t, struct duck *d, struct error *e)
-{
-	return function_add(d, "weir_batch", t, batch_bind, batch_rows, e) ||
-	                       function_add(d, "weir_day", t, day_bind, day_rows, e)
-	               ? ST_ERR
-	               : ST_OK;
-}
-
 // ---- writing ----
 
-static enum status sort_start(struct row_table *t, struct error *e)
+static void columns_make(struct row_table *t)
 {
-	struct buf b = {0};
-	buf_str(&b, "SELECT * EXCLUDE (_offset, _gone) FROM weir_batch() WHERE NOT _gone "
-	            "ORDER BY _day,");
-	for (uint32_t i = 0; i < t->nentity; i++) {
-		duck_name(&b, t->schema->fields[i].name);
-		buf_byte(&b, ',');
+	size_t nf = t->schema->nfields;
+	t->columns = xcalloc(nf + EXTRA_COLUMNS, sizeof *t->columns);
+	for (size_t i = 0; i < nf + EXTRA_COLUMNS; i++) {
+		struct vector_column *c = &t->columns[i];
+		c->form = i < nf        ? vector_form(&t->schema->fields[i].type)
+		          : i == nf + 2 ? VECTOR_I8
+		                        : VECTOR_I64;
+		c->parts = xmalloc((t->nchunks + 1) * sizeof *c->parts);
+		for (uint32_t k = 0; k < t->nchunks; k++)
+			c->parts[k] =
+			        vector_part(duckdb_data_chunk_get_vector(t->chunks[k].data, i));
 	}
-	buf_str(&b, "event_time, known_at, source_offset NULLS FIRST, source_partition, "
-	            "_offset");
-	enum status st = duck_stream_open(t->duck, buf_cstr(&b), "sorting rows", &t->stream, e);
-	buf_release(&b);
-	return st;
 }
 
-static void sort_end(struct row_table *t)
+static void order(struct row_table *t)
 {
-	if (t->sorted)
-		duckdb_destroy_data_chunk(&t->sorted);
-	duck_stream_close(&t->stream);
+	size_t nf = t->schema->nfields;
+	columns_make(t);
+	struct order_rows r = {.columns = t->columns,
+	        .nentity = t->nentity,
+	        .n = (t->nchunks - 1) * VECTOR_ROWS + t->chunks[t->nchunks - 1].n,
+	        .days = &t->columns[nf + 1],
+	        .gone = &t->columns[nf + 2]};
+	uint32_t n;
+	t->order = order_make(&r, &n);
+	t->at = t->end = 0;
 }
 
 static void copy_sql(const char *path, struct buf *b)
@@ -416,7 +350,7 @@ static enum status finish(const char *path, uint64_t *bytes, struct error *e)
 }
 
 static enum status write_day(
-        struct duck *writer, const char *dir, struct manifest_file *f, struct error *e)
+        struct duck *d, const char *dir, struct manifest_file *f, struct error *e)
 {
 	char temp[FILES_PATH_MAX];
 	struct buf b = {0};
@@ -428,7 +362,7 @@ static enum status write_day(
 	*slash = '/';
 	copy_sql(temp, &b);
 	if (st == ST_OK)
-		st = duck_run(writer, buf_cstr(&b), "writing Parquet", e);
+		st = duck_run(d, buf_cstr(&b), "writing Parquet", e);
 	buf_release(&b);
 	if (st == ST_OK)
 		st = finish(temp, &f->bytes, e);
@@ -444,23 +378,22 @@ static void path_of(int64_t day, int32_t partition, struct manifest_file *f, cha
 	f->path = out;
 }
 
-enum status table_write(
-        struct row_table *t, struct duck *writer, const struct table_out *out, struct error *e)
+enum status table_write(struct row_table *t, const struct table_out *out, struct error *e)
 {
+	enum status st = ST_OK;
 	days_list(t);
-	if (!t->ndays)
-		return ST_OK;
-	enum status st = sort_start(t, e);
+	if (t->ndays)
+		order(t);
 	for (uint32_t i = 0; st == ST_OK && i < t->ndays; i++) {
 		char path[128];
 		const struct row_day *d = &t->days[i];
 		struct manifest_file f = {.rows = d->rows, .first = d->first, .last = d->last};
 		path_of(d->day, out->partition, &f, path);
-		t->day = d->day;
-		st = write_day(writer, out->dir, &f, e);
+		t->at = t->end;
+		t->end += (uint32_t)d->rows;
+		st = write_day(t->duck, out->dir, &f, e);
 		if (st == ST_OK)
 			out->file(out->arg, &f);
 	}
-	sort_end(t);
 	return st;
 }

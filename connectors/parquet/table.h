@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A batch of rows in a DuckDB table, and its files: one per day, sorted.
+ * A batch of rows in DuckDB's chunks, and its files: one per day, sorted.
  */
 #ifndef WEIR_PARQUET_TABLE_H
 #define WEIR_PARQUET_TABLE_H
 
 #include "connectors/parquet/duck.h"
 #include "connectors/parquet/manifest.h"
+#include "connectors/parquet/vectors.h"
 #include "data/batch.h"
 #include "data/schema.h"
 
@@ -32,12 +33,9 @@ struct row_table {
 	struct row_day *days;
 	uint32_t ndays, cap_days, last_day;
 	/* While it is written. */
-	uint32_t given; /* chunks */
-	struct duck_stream stream;
-	duckdb_data_chunk sorted;
-	idx_t sorted_at;
-	int64_t day;
-	struct error failure;
+	struct vector_column *columns; /* over all chunks */
+	uint32_t *order;               /* numbers of rows */
+	uint32_t at, end;              /* of the day's that DuckDB has not pulled yet */
 };
 
 /* Where files go, and who is told of each (under its temporary name). */
@@ -62,9 +60,7 @@ enum status table_add(struct row_table *t, const struct column *cols, const int6
         uint32_t n, uint32_t *bad, struct error *e);
 /* The row with this offset, which is in it, is not to be written. */
 void table_drop(struct row_table *t, int64_t offset);
-/* Writes what there is under temporary names. writer: another connection to the database. The
- * table is then done with. */
-enum status table_write(
-        struct row_table *t, struct duck *writer, const struct table_out *out, struct error *e);
+/* Writes what there is under temporary names. The table is then done with. */
+enum status table_write(struct row_table *t, const struct table_out *out, struct error *e);
 
 #endif

@@ -191,3 +191,88 @@ uint32_t vector_row_bytes(const struct schema *s)
 		             : 8;
 	return n;
 }
+
+// ---- a column of many chunks ----
+
+enum vector_form vector_form(const struct type *t)
+{
+	switch (t->kind) {
+	case KIND_BOOLEAN:
+		return VECTOR_I8;
+	case KIND_NULL:
+	case KIND_INT:
+	case KIND_DATE:
+	case KIND_FLOAT:
+		return VECTOR_I32;
+	case KIND_DECIMAL:
+		return t->precision <= 4    ? VECTOR_I16
+		       : t->precision <= 9  ? VECTOR_I32
+		       : t->precision <= 18 ? VECTOR_I64
+		                            : VECTOR_I128;
+	case KIND_STRING:
+	case KIND_ENUM:
+	case KIND_BYTES:
+		return VECTOR_TEXT;
+	case KIND_ARRAY:
+	case KIND_MAP:
+		return is_list(t) ? VECTOR_NESTED : VECTOR_TEXT;
+	default:
+		return VECTOR_I64;
+	}
+}
+
+struct vector_part vector_part(duckdb_vector v)
+{
+	return (struct vector_part){
+	        v, duckdb_vector_get_data(v), duckdb_vector_get_validity(v)};
+}
+
+static void nested_gather(
+        duckdb_vector v, const struct vector_column *c, const uint32_t *rows, uint32_t n)
+{
+	duckdb_selection_vector sel = duckdb_create_selection_vector(1);
+	for (uint32_t i = 0; i < n; i++) {
+		*duckdb_selection_vector_get_data_ptr(sel) = (sel_t)(rows[i] % VECTOR_ROWS);
+		duckdb_vector_copy_sel(c->parts[rows[i] / VECTOR_ROWS].v, v, sel, 1, 0, i);
+	}
+	duckdb_destroy_selection_vector(sel);
+}
+
+#define GATHER(type)                                                                           \
+	for (uint32_t i = 0; i < n; i++)                                                       \
+	((type *)to)[i] =                                                                      \
+	        ((const type *)c->parts[rows[i] / VECTOR_ROWS].data)[rows[i] % VECTOR_ROWS]
+
+void vector_gather(
+        duckdb_vector v, const struct vector_column *c, const uint32_t *rows, uint32_t n)
+{
+	void *to = duckdb_vector_get_data(v);
+	switch (c->form) {
+	case VECTOR_I8:
+		GATHER(int8_t);
+		break;
+	case VECTOR_I16:
+		GATHER(int16_t);
+		break;
+	case VECTOR_I32:
+		GATHER(int32_t);
+		break;
+	case VECTOR_I64:
+		GATHER(int64_t);
+		break;
+	case VECTOR_I128:
+		GATHER(duckdb_hugeint);
+		break;
+	case VECTOR_TEXT:
+		GATHER(duckdb_string_t);
+		break;
+	case VECTOR_NESTED:
+		nested_gather(v, c, rows, n); /* nulls too */
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (vector_null(c, rows[i])) {
+			duckdb_vector_ensure_validity_writable(v);
+			duckdb_validity_set_row_invalid(duckdb_vector_get_validity(v), i);
+		}
+}
