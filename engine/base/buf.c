@@ -216,16 +216,6 @@ uint8_t reader_byte(struct reader *r)
 	return (uint8_t)reader_be(r, 1);
 }
 
-uint16_t reader_be16(struct reader *r)
-{
-	return (uint16_t)reader_be(r, 2);
-}
-
-uint32_t reader_be32(struct reader *r)
-{
-	return (uint32_t)reader_be(r, 4);
-}
-
 uint64_t reader_be64(struct reader *r)
 {
 	return reader_be(r, 8);

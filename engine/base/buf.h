@@ -50,8 +50,6 @@ struct reader {
 
 struct reader reader_of(struct slice s);
 uint8_t reader_byte(struct reader *r);
-uint16_t reader_be16(struct reader *r);
-uint32_t reader_be32(struct reader *r);
 uint64_t reader_be64(struct reader *r);
 int64_t reader_varint(struct reader *r);
 double reader_double(struct reader *r);
