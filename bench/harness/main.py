@@ -10,7 +10,7 @@ import peers
 import stages
 import weir
 from bench import Bench, median, say
-from measure import Failed
+from measure import LOOKS, Failed
 from queries import QUERIES, TARGETS
 
 ROWS = (("multi", "json", "rows"), ("multi", "json", "both"), ("multi", "avro", "rows"), ("multi", "avro", "both"),
@@ -71,7 +71,7 @@ def mb(size):
 
 def spread(found):
     """The median, with the lowest and the highest run."""
-    text = f"{median(found).cpu:.2f}"
+    text = f"{median(found).cpu:.2f}" if median(found).looks >= LOOKS else "too short"
     return text if len(found) == 1 else f"{text} ({found[0].cpu:.2f} to {found[-1].cpu:.2f})"
 
 

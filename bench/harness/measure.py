@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 HZ = os.sysconf("SC_CLK_TCK")
 EVERY = 0.25         # seconds between two looks
+LOOKS = 20           # that a figure needs
 HALF_HOUR = 1800
 
 
@@ -59,6 +60,7 @@ class Figures:
     """One run. Per event means per event of the steady state."""
     cpu: float = 0.0       # seconds per million events
     rate: float = 0.0      # events a second
+    looks: int = 0         # at the process in the steady state: of few, cpu and rate are no measurement
     peak: int = 0          # bytes
     state: int = 0         # bytes
     sent: int | None = None  # bytes to the broker, of the whole run
@@ -90,5 +92,6 @@ def watch(engine, n, warm, figures):
     done_cpu = engine.settled(end)
     time_warm, cpu_warm = crossing(samples, warm * n)
     steady = n * (1 - warm)
+    figures.looks = sum(taken > warm * n for _, _, taken in samples)
     figures.cpu = (done_cpu - cpu_warm) / steady * 1e6
     figures.rate = steady / max(crossing(samples, n)[0] - time_warm, 1e-3)
