@@ -136,7 +136,7 @@ class Bench:
         text = "\n".join([f"# {today}: {title}", "", *self.machine(), "", *lines, ""])
         print(text)
         if n < KEPT:
-            say(f"not kept: fewer than {KEPT:,} events")
+            say(f"not kept: {'a choice of queries' if not n else f'fewer than {KEPT:,} events'}")
             return
         os.makedirs(f"{ROOT}/bench/results", exist_ok=True)
         with open(f"{ROOT}/bench/results/{name}{today}.md", "w", encoding="utf-8") as f:
