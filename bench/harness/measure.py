@@ -71,8 +71,10 @@ class Figures:
 
 
 def crossing(samples, at):
-    """(time, cpu) when so many events were taken, between the two looks around it."""
-    for (t0, c0, n0), (t1, c1, n1) in zip(samples, samples[1:]):
+    """(time, cpu) when so many events were taken, between the two looks around it that saw a new count: an engine may
+    count when it commits."""
+    news = [now for before, now in zip([(0, 0, None), *samples], samples) if now[2] != before[2]]
+    for (t0, c0, n0), (t1, c1, n1) in zip(news, news[1:]):
         if n0 < at <= n1:
             part = (at - n0) / (n1 - n0)
             return t0 + part * (t1 - t0), c0 + part * (c1 - c0)
@@ -92,6 +94,6 @@ def watch(engine, n, warm, figures):
     done_cpu = engine.settled(end)
     time_warm, cpu_warm = crossing(samples, warm * n)
     steady = n * (1 - warm)
-    figures.looks = sum(taken > warm * n for _, _, taken in samples)
+    figures.looks = sum(at > time_warm for at, _, _ in samples)
     figures.cpu = (done_cpu - cpu_warm) / steady * 1e6
     figures.rate = steady / max(crossing(samples, n)[0] - time_warm, 1e-3)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import flame
+import measure
 import oracle
 from queries import QUERIES
 
@@ -97,10 +98,17 @@ def flames():
     check("flame: and drawn", "".join(flame.svg(top, "t")).count("<rect") == 4)
 
 
+def looks():
+    samples = [(0, 0, 0), (1, 1, 0), (2, 2, 0), (4, 4, 100), (5, 5, 100), (8, 8, 200)]
+    check("measure: an engine that counts when it commits is measured between its commits",
+          [measure.crossing(samples, n) for n in (50, 150, 200)] == [(2, 2), (6, 6), (8, 8)])
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("WEIR_TMP")) as folder:
         queries(folder)
     flames()
+    looks()
     print(f"suite: {COUNT['passed']} passed, {COUNT['failed']} failed")
     return COUNT["failed"] > 0
 
