@@ -101,22 +101,14 @@ static enum status senders_batch(struct op *op, const struct batch *b,
 			return ST_ERR;
 	if (op->silent)
 		return ST_OK;
-	int64_t watermark = stream_time[b->n - 1] - op->lateness_ms;
-	return ticker_note(&op->sender, watermark, false, a, e) < 0 ? ST_ERR : ST_OK;
+	return ticker_batch(&op->sender, stream_time[b->n - 1] - op->lateness_ms, a, e);
 }
 
 static enum status senders_expire(
         struct op *op, int64_t stream_time, struct arena *a, struct error *e)
 {
-	bool due, none = stream_time == INT64_MIN;
-	int64_t watermark = none ? INT64_MIN : stream_time - op->lateness_ms;
-	if (op->silent)
-		return ST_END;
-	if (ticker_due(&op->sender, watermark, &due, a, e))
-		return ST_ERR;
-	if (!due && !none)
-		return ST_END;
-	return ticker_note(&op->sender, watermark, true, a, e) < 0 ? ST_ERR : ST_END;
+	return op->silent ? ST_END
+	                  : ticker_idle(&op->sender, stream_time, op->lateness_ms, a, e);
 }
 
 static void senders_epoch_end(struct op *op, bool committed)

@@ -55,3 +55,20 @@ enum status ticker_note(
 	        .window = s->since};
 	return part_send(s, &p, e);
 }
+
+enum status ticker_batch(struct sender *s, int64_t watermark, struct arena *a, struct error *e)
+{
+	return ticker_note(s, watermark, false, a, e) < 0 ? ST_ERR : ST_OK;
+}
+
+enum status ticker_idle(struct sender *s, int64_t stream_time, int64_t lateness_ms,
+        struct arena *a, struct error *e)
+{
+	bool due, none = stream_time == INT64_MIN;
+	int64_t watermark = none ? INT64_MIN : stream_time - lateness_ms;
+	if (ticker_due(s, watermark, &due, a, e))
+		return ST_ERR;
+	if (!due && !none)
+		return ST_END;
+	return ticker_note(s, watermark, true, a, e) < 0 ? ST_ERR : ST_END;
+}

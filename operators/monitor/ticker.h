@@ -16,4 +16,9 @@ enum status ticker_due(
 enum status ticker_note(
         struct sender *s, int64_t watermark, bool idle, struct arena *a, struct error *e);
 
+/* For the steps of a source: after a batch, and when there is none (an operator's expire). */
+enum status ticker_batch(struct sender *s, int64_t watermark, struct arena *a, struct error *e);
+enum status ticker_idle(struct sender *s, int64_t stream_time, int64_t lateness_ms,
+        struct arena *a, struct error *e);
+
 #endif
