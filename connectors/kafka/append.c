@@ -62,9 +62,9 @@ static struct append *append_of(struct log_session *s)
 	if (s->append)
 		return s->append;
 	struct append *a = s->append = xcalloc(1, sizeof *a);
-	a->chunk_max = limits_batch(s->memory_bytes / 2, s->batch_bytes_max);
+	a->chunk_max = limits_batch(s->batch_bytes_max);
 	a->open_max = s->memory_bytes / 8;
-	a->kept_max = s->memory_bytes / 4;
+	a->kept_max = s->memory_bytes / 2;
 	return a;
 }
 

@@ -19,8 +19,7 @@
 
 /* A reader holds a batch whole. Topics take 1 MiB unless told otherwise; those that weir makes
  * 8 (run/plan.c). */
-#define BATCH_MIN 1000000
-#define BATCH_MAX 4000000
+#define BATCH_BYTES 1000000
 #define BATCH_HEAD 4096 /* of a batch, and room for its last record's sizes */
 
 static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
@@ -46,11 +45,10 @@ void limits_fetch(struct limits *l, uint64_t bytes)
 	set(l->part, clamp(bytes / 32, PART_BYTES_MIN, PART_BYTES_MAX));
 }
 
-uint64_t limits_batch(uint64_t bytes, uint64_t topics_take)
+uint64_t limits_batch(uint64_t topics_take)
 {
-	uint64_t most = topics_take > BATCH_HEAD ? topics_take - BATCH_HEAD : BATCH_MIN;
-	uint64_t batch = clamp(bytes / 4, BATCH_MIN, BATCH_MAX);
-	return batch < most ? batch : most;
+	uint64_t most = topics_take > BATCH_HEAD ? topics_take - BATCH_HEAD : BATCH_BYTES;
+	return most < BATCH_BYTES ? most : BATCH_BYTES;
 }
 
 void limits_produce(struct limits *l, uint64_t bytes)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What librdkafka may hold, as its own settings, from a budget in bytes: it counts a record's
- * value (a fetched one's key neither), and not the 550 bytes that each fetched one costs beside.
+ * value (a fetched one's key neither), and not the 550 bytes that each fetched one costs
+ * beside.
  */
 #ifndef WEIR_KAFKA_LIMITS_H
 #define WEIR_KAFKA_LIMITS_H
@@ -19,8 +20,8 @@ struct limits {
 void limits_fetch(struct limits *l, uint64_t bytes);
 /* A producer's: only kb is set. */
 void limits_produce(struct limits *l, uint64_t bytes);
-/* A producer's, of one partition's batch. topics_take: the bytes that all topics take in one;
- * 0: not known. */
-uint64_t limits_batch(uint64_t bytes, uint64_t topics_take);
+/* A producer's batch of one partition. topics_take: the bytes that all topics take in one; 0:
+ * not known. */
+uint64_t limits_batch(uint64_t topics_take);
 
 #endif
