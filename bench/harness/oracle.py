@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 SHOWN = 3     # entities that differ
 MOST = 1500   # rows of an entity above which only the first count
 SLACK = 30_000  # ms before the stream's end in which an expiry may still be due
+LATENESS = 5_000  # ms, of the queries' source
 END = 1735689600000 + 26 * 3_600_000
 
 
@@ -114,13 +115,29 @@ class Replay:
         """What is wrong with the next row; None when nothing is."""
         if partition is not None and not self.queues.get(partition):
             return f"a row more than events of partition {partition}"
+        before = self.clock
         wrong = self.expire(event_time) if partition is None else self.take(partition)
         if wrong:
             return wrong
         want = features_at(self.query, self.taken, self.clock)
         if event_time != self.clock or not same(want, got):
+            if partition is not None and self.forgotten(before, event_time, got):
+                return None
             return f"want {self.clock} {want}, got {event_time} {dict(got)}"
         return None
+
+    def forgotten(self, before, event_time, got):
+        """Whether the row is that of an entity that began anew with the last event. An entity is dropped when its last
+        tile has left and stream time - lateness is past its clock; stream time, which other entities move, is at most
+        the event's and lateness, or the event would be late."""
+        time, _ = self.taken[-1]
+        left = max(w.leaves(t) for w in self.query.windows for t, _ in self.taken[:-1]) if self.taken[:-1] else math.inf
+        if max(left, before + LATENESS + 1) > time + LATENESS or event_time != time:
+            return False
+        if not same(features_at(self.query, self.taken[-1:], time), got):
+            return False
+        self.taken, self.clock = self.taken[-1:], time
+        return True
 
     def end(self):
         if any(self.queues.values()):

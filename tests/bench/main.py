@@ -90,6 +90,16 @@ def queries(folder):
             check("tumble: so are its windows' contents, as the other engines have them", verdict.wrong == 0)
 
 
+def forgetting():
+    """290 s and 299.4 s of one period; between them other users' time may have passed 300 s, never before 291 s."""
+    row = {"count_5m": 1, "sum_5m": 2.0, "max_5m": 2.0}
+    for second, verdict in ((299_400, 0), (291_000, 1)):
+        events = {"u": {0: [(290_000, 1.0), (second, 2.0)]}}
+        rows = {"u": [(0, 290_000, {"count_5m": 1, "sum_5m": 1.0, "max_5m": 1.0}), (0, second, row)]}
+        check(f"tumble: a user dropped before {second} is {'wrong' if verdict else 'right'}",
+              wrong(QUERIES["tumble"], events, rows) == verdict)
+
+
 def flames():
     lines = ["node 7\n", "\t4004f0 inner\n", "\t400500 outer\n", "\n", "node 7\n", "\t400500 outer\n", "\n"]
     top = flame.fold(lines)
@@ -107,6 +117,7 @@ def looks():
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("WEIR_TMP")) as folder:
         queries(folder)
+    forgetting()
     flames()
     looks()
     print(f"suite: {COUNT['passed']} passed, {COUNT['failed']} failed")
