@@ -83,7 +83,7 @@ def records(path):
 
 def make_topics(config, topics, partitions):
     """Creates those that are missing. ({source: partitions}, {source: records it has already})."""
-    admin = AdminClient(config)
+    admin = AdminClient({**config, "log_level": 3})
     there = admin.list_topics(timeout=15).topics
     new = [NewTopic(topics[s], num_partitions=partitions[s], config=TOPIC) for s in topics if topics[s] not in there]
     if new:
