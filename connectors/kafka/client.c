@@ -29,7 +29,7 @@ const char *const client_reserved[] = {"bootstrap.servers", "metadata.broker.lis
         "enable.idempotence", "acks", "request.required.acks", "message.timeout.ms",
         "delivery.timeout.ms", "partitioner", "offset.store.method", "plugin.library.paths",
         "retries", "message.send.max.retries", "delivery.report.only.error",
-        "produce.offset.report", "log.queue", "opaque", NULL};
+        "produce.offset.report", "consume.records", "log.queue", "opaque", NULL};
 
 bool client_property_secret(const char *name)
 {

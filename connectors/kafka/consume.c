@@ -58,8 +58,18 @@ static void settle(struct log_session *s)
 	rd_kafka_rebalance_protocol(rk(s));
 }
 
+/* True: the partition has records in a batch that is under way. */
+static bool has_rest(const struct log_session *s, const struct part *p)
+{
+	return fetched_has_rest(&s->batch, p->topic->number, p->partition);
+}
+
 static void moved(struct log_session *s, struct part *p, int64_t floor)
 {
+	if (has_rest(s, p))
+		fetched_drop_rest(&s->batch);
+	p->behind = false;
+	p->placed = true;
 	p->floor = floor;
 	p->moved = s->polls;
 	p->moved_at = s->batch.n;
@@ -126,6 +136,7 @@ static rd_kafka_topic_partition_list_t *leaving(struct log_session *s)
 			struct part *p = topic->parts[i];
 			if (!p || !p->assigned || !p->ending)
 				continue;
+			p->placed = true;
 			consume_resume(s, t, i); /* the flag would outlive the assignment */
 			rd_kafka_topic_partition_list_add(list, topic->name, i);
 			p->assigned = p->ending = false;
@@ -270,6 +281,19 @@ static void name_truncated(struct log_session *s)
 	}
 }
 
+/* False: the poll ends. */
+static bool added(struct log_session *s, const struct part *p, enum fetched_end end)
+{
+	if (end == FETCHED_BAD) {
+		error_set(&s->pending, ERR_FATAL, RD_KAFKA_RESP_ERR__BAD_MSG,
+		        "%s[%" PRId32 "] has a malformed batch: the record at %" PRId64
+		        " cannot be read",
+		        p->topic->name, p->partition, p->floor);
+		note(s, true);
+	}
+	return end == FETCHED_MORE;
+}
+
 static void on_message(rd_kafka_message_t *m, void *opaque)
 {
 	struct log_session *s = ((struct client *)opaque)->owner;
@@ -281,13 +305,22 @@ static void on_message(rd_kafka_message_t *m, void *opaque)
 	}
 	const struct topic *t = topic_of(s, m->rkt);
 	struct part *p = t && m->partition < t->nparts ? t->parts[m->partition] : NULL;
-	if (!p || !p->assigned || p->ending || m->offset < p->floor) {
+	if (!p || !p->assigned || p->ending || p->behind || m->offset < p->floor) {
 		atomic_fetch_add_explicit(&s->stale, 1, memory_order_relaxed);
 		return;
 	}
-	p->floor = m->offset + 1;
-	if (fetched_add(&s->batch, t->number, m))
+	if (!added(s, p, fetched_add(&s->batch, t->number, m, &p->floor)))
 		rd_kafka_yield(rk(s));
+}
+
+/* What of a batch did not fit into the poll before. False: it fills this one, too. */
+static bool rest_take(struct log_session *s)
+{
+	const struct fetched_batch *t = &s->batch.rest;
+	if (!t->at)
+		return true;
+	struct part *p = session_part(s, t->topic, t->partition);
+	return added(s, p, fetched_add_rest(&s->batch, &p->floor));
 }
 
 /* Takes out the records of partitions that were moved or taken away after they were added. */
@@ -341,7 +374,8 @@ enum status consume_poll(struct log_session *s, int timeout_ms, struct log_recor
 		orphans_look(s);
 	fetched_begin(&s->batch, out, max);
 	unsigned long long before = atomic_load(&s->rebalances);
-	rd_kafka_queue_poll_callback(s->queue, timeout_ms);
+	if (rest_take(s))
+		rd_kafka_queue_poll_callback(s->queue, s->batch.n ? 0 : timeout_ms);
 	s->polling = false;
 	if (atomic_load(&s->rebalances) != before)
 		drop_moved(s);
@@ -376,7 +410,7 @@ static enum status open_client(struct log_session *s, struct error *e)
 	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
 	        "fetch.wait.max.ms", "100", "fetch.queue.backoff.ms", "5",
 	        "fetch.error.backoff.ms", "100", "check.crcs", "true",
-	        "topic.metadata.refresh.interval.ms", METADATA_MS,
+	        "consume.records", "true", "topic.metadata.refresh.interval.ms", METADATA_MS,
 	        s->instance_id ? "group.instance.id" : NULL, s->instance_id, NULL};
 	return client_open(&s->consumer, RD_KAFKA_CONSUMER, settings, callbacks, e);
 }
@@ -533,11 +567,27 @@ static void pause_resume(struct log_session *s, uint32_t topic, int32_t partitio
 
 void consume_pause(struct log_session *s, uint32_t topic, int32_t partition)
 {
+	struct part *p = session_part(s, topic, partition);
+	if (has_rest(s, p)) {
+		fetched_drop_rest(&s->batch);
+		p->behind = true;
+	}
+	if (!p->paused)
+		p->placed = false;
 	pause_resume(s, topic, partition, true);
 }
 
+/* By a seek to the floor, as after a rebalance (refetch): a pause makes librdkafka's position the
+ * next one, which may be that of a control record it has thrown away, or after a batch whose rest
+ * was dropped here. */
 void consume_resume(struct log_session *s, uint32_t topic, int32_t partition)
 {
+	struct part *p = session_part(s, topic, partition);
+	struct log_position at = {topic, partition, p->floor};
+	if (p->assigned && p->paused && !p->placed && consume_seek(s, at, &s->pending) != ST_OK) {
+		note(s, true); /* where it would go on is not known */
+		return;
+	}
 	pause_resume(s, topic, partition, false);
 }
 
@@ -566,10 +616,14 @@ enum status consume_committed(
 	return err ? ST_ERR : ST_OK;
 }
 
-/* librdkafka's, which a seek sets to unknown until the first record. */
+/* librdkafka's, which a seek sets to unknown until the first record, and which is after a batch
+ * that is under way. */
 int64_t consume_position(struct log_session *s, uint32_t topic, int32_t partition)
 {
-	rd_kafka_topic_partition_list_t *list = one(session_part(s, topic, partition), 0);
+	struct part *p = session_part(s, topic, partition);
+	if (p->behind || has_rest(s, p))
+		return p->floor;
+	rd_kafka_topic_partition_list_t *list = one(p, 0);
 	rd_kafka_resp_err_t err = rd_kafka_position(rk(s), list);
 	int64_t at = err || list->elems[0].err ? -1 : list->elems[0].offset;
 	rd_kafka_topic_partition_list_destroy(list);

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FETCHED_BYTES 550 /* of a record that waits for a poll, its own few among them */
+#define FETCHED_BYTES 550 /* of a batch that waits for a poll, beside its records; it may be of one */
 #define FETCHED_MIN 1000
 #define ANSWER_BYTES                                                                           \
 	2000000 /* librdkafka refuses less than the largest record it may produce */

@@ -50,6 +50,19 @@ static void on_failure(struct log_reader *r, const rd_kafka_message_t *m)
 	r->failed = e->class == ERR_FATAL;
 }
 
+/* False: the poll ends. */
+static bool added(struct log_reader *r, enum fetched_end end)
+{
+	if (end == FETCHED_BAD) {
+		error_set(&r->pending, ERR_FATAL, RD_KAFKA_RESP_ERR__BAD_MSG,
+		        "%s[%" PRId32 "] has a malformed batch: the record at %" PRId64
+		        " cannot be read",
+		        r->name, r->partition, r->position);
+		r->noted = r->failed = true;
+	}
+	return end == FETCHED_MORE;
+}
+
 static void on_message(rd_kafka_message_t *m, void *arg)
 {
 	struct log_reader *r = arg;
@@ -66,8 +79,7 @@ static void on_message(rd_kafka_message_t *m, void *arg)
 	}
 	if (m->offset < r->position)
 		return;
-	r->position = m->offset + 1;
-	if (fetched_add(&r->batch, 0, m))
+	if (!added(r, fetched_add(&r->batch, 0, m, &r->position)))
 		rd_kafka_yield(r->client.rk);
 }
 
@@ -80,7 +92,8 @@ static enum status start(struct log_reader *r, uint64_t memory_bytes, struct err
 	        "queued.max.messages.kbytes", l.kb, "queued.min.messages", l.records,
 	        "fetch.max.bytes", l.answer, "fetch.message.max.bytes", l.part,
 	        "fetch.queue.backoff.ms", "5", "fetch.wait.max.ms", "100",
-	        "fetch.error.backoff.ms", "100", "check.crcs", "true", NULL};
+	        "fetch.error.backoff.ms", "100", "check.crcs", "true",
+	        "consume.records", "true", NULL};
 	if (client_open(&r->client, RD_KAFKA_CONSUMER, settings, NULL, e) != ST_OK)
 		return ST_ERR;
 	r->topic = rd_kafka_topic_new(r->client.rk, r->name, NULL);
@@ -116,8 +129,12 @@ enum status reader_poll(struct log_reader *r, int timeout_ms, struct log_record 
         uint32_t max, uint32_t *n, struct error *e)
 {
 	fetched_begin(&r->batch, out, max);
-	if (!r->failed && max > 0)
-		rd_kafka_consume_callback_queue(r->queue, timeout_ms, on_message, r);
+	bool more = !r->failed && max > 0;
+	if (more && fetched_has_rest(&r->batch, 0, r->partition))
+		more = added(r, fetched_add_rest(&r->batch, &r->position));
+	if (more)
+		rd_kafka_consume_callback_queue(
+		        r->queue, r->batch.n ? 0 : timeout_ms, on_message, r);
 	*n = r->batch.n;
 	if (*n > 0) {
 		client_ok(&r->client);

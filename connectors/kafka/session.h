@@ -25,6 +25,8 @@ struct part {
 	bool assigned; /* librdkafka fetches it */
 	bool paused;
 	bool ending;       /* unfetch was called; leaves with the next unassign */
+	bool behind; /* the rest of a batch was dropped: the floor is where it goes on */
+	bool placed; /* moved since it was paused: resuming needs no seek */
 	int64_t floor;     /* no record below it surfaces */
 	uint64_t moved;    /* the poll in which it was last moved or taken away */
 	uint32_t moved_at; /* and how many records of that poll came before */

@@ -467,13 +467,17 @@ START_TEST(pause_and_seek_among_transactions)
 }
 END_TEST
 
+/* Records in batches of their own, and in one of a thousand that takes many polls. */
 START_TEST(pause_resume)
 {
 	char name[100], group[100];
 	struct log_broker *b = broker();
 	struct member *m = calloc(1, sizeof *m);
 	make_topic(b, unique(name, "pause"), 3);
-	put_numbers(b, name, 3, 0, 3000);
+	if (_i == 0)
+		put_numbers(b, name, 3, 0, 3000);
+	else
+		put_in_transaction(b, name, 3, 3000);
 	member_open(m, b, unique(group, "grp"), "txn.pause", NULL, name);
 	UNTIL(m, m->nseen > 0);
 	srand(11);
@@ -637,7 +641,7 @@ int main(void)
 	tcase_add_test(t, seek_back);
 	tcase_add_test(t, partitions_come_later);
 	tcase_add_test(t, pause_and_seek_among_transactions);
-	tcase_add_test(t, pause_resume);
+	tcase_add_loop_test(t, pause_resume, 0, 2);
 	tcase_add_test(t, truncated_input);
 	tcase_add_test(t, beside);
 	tcase_add_test(t, same_instance);
