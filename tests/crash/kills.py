@@ -118,7 +118,7 @@ class Kills:
         with self.time("checks"):
             w.stream.pause()
             w.check()
-        if w.checks % 2 == 0:  # with stores as a kill left them
+        if w.checks % 2 == 1:  # with stores as a kill left them
             w.end_nodes()
             self.done += len(self.names)
             self.at["at random"] += len(self.names)
