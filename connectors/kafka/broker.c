@@ -149,6 +149,32 @@ enum status broker_offset_at(struct log_broker *b, const char *topic, int32_t pa
 	return broker_bounds(b, topic, partition, &begin, out, e);
 }
 
+bool broker_led(struct log_broker *b, const char *topic, bool (*wanted)(void *arg, int32_t partition),
+        void *arg, struct error *e)
+{
+	const struct rd_kafka_metadata *md;
+	rd_kafka_topic_t *t = rd_kafka_topic_new(b->admin.rk, topic, NULL);
+	rd_kafka_resp_err_t err = t ? rd_kafka_metadata(b->admin.rk, 0, t, &md, KAFKA_ASK_MS)
+	                            : rd_kafka_last_error();
+	if (t)
+		rd_kafka_topic_destroy(t);
+	if (err) {
+		client_error(&b->admin, e, err, NULL, "leaders of %s", topic);
+		return false;
+	}
+	int32_t none = -1;
+	for (int i = 0; i < md->topic_cnt; i++)
+		for (int k = 0; k < md->topics[i].partition_cnt; k++) {
+			const rd_kafka_metadata_partition_t *p = &md->topics[i].partitions[k];
+			if (p->leader < 0 && wanted(arg, p->id))
+				none = p->id;
+		}
+	rd_kafka_metadata_destroy(md);
+	if (none >= 0)
+		error_set(e, ERR_RETRIABLE, 0, "%s[%d] has no leader now", topic, (int)none);
+	return none < 0;
+}
+
 // ---- put ----
 
 struct put {

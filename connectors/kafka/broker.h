@@ -9,6 +9,9 @@
 #include "run/log.h"
 
 void broker_close(struct log_broker *b);
+/* Whether all those of a topic's partitions that are wanted have a leader, as a broker knows it now. */
+bool broker_led(struct log_broker *b, const char *topic, bool (*wanted)(void *arg, int32_t partition),
+        void *arg, struct error *e);
 enum status broker_bounds(struct log_broker *b, const char *topic, int32_t partition,
         int64_t *begin, int64_t *end, struct error *e);
 enum status broker_offset_at(struct log_broker *b, const char *topic, int32_t partition,

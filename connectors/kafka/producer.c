@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "broker.h"
 #include "limits.h"
 
 #define INIT_MS 5000    /* one producer_init; the caller calls again */
@@ -237,10 +238,39 @@ static enum status init_once(struct log_session *s, struct error *e)
 	return ST_ERR;
 }
 
+static bool written(void *arg, int32_t partition)
+{
+	const struct topic *t = arg;
+	return partition < t->nparts && t->parts[partition] &&
+	       t->parts[partition]->delivered >= 0;
+}
+
+/* A broker that ends a transaction while it knows no leader of one of its partitions takes that
+ * one for deleted and writes no end marker there (4.3.1): an aborted epoch's rows would be
+ * committed with the next. Aborting and initialising end what is open, so they wait until all that
+ * this session has written to is led. (A commit has just had all its records acknowledged.) */
+static bool all_led(struct log_session *s, struct error *e)
+{
+	for (uint32_t i = 0; i < s->ntopics; i++) {
+		struct topic *t = s->topics[i];
+		bool any = false;
+		for (int32_t k = 0; k < t->nparts; k++)
+			any |= written(t, k);
+		if (any && !broker_led(s->broker, t->name, written, t, e))
+			return false;
+	}
+	return true;
+}
+
 enum status producer_init(struct log_session *s, struct error *e)
 {
 	if (s->ready && !producer_ambiguous(s))
 		return ST_OK;
+	if (!all_led(s, e)) {
+		if (e)
+			e->class = ERR_RETRIABLE;
+		return ST_ERR;
+	}
 	for (int i = 0; i < INIT_TRIES; i++) {
 		if (s->ready || producer_ambiguous(s))
 			producer_drop(s);
@@ -391,7 +421,7 @@ enum status producer_abort(struct log_session *s, struct error *e)
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
 	append_drop(s);
-	bool unsure = under_way(s);
+	bool unsure = under_way(s) || !all_led(s, NULL); /* then init ends it, when they are */
 	s->nfailed = 0;
 	if (unsure) {
 		atomic_store(&s->producer.ambiguous, true);

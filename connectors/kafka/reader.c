@@ -18,7 +18,7 @@
 #include "fetched.h"
 #include "limits.h"
 
-#define BATCH_BYTES_MAX ((size_t)2 << 20)
+#define BATCH_BYTES_MAX ((size_t)384 << 10) /* what a processor's cache holds beside other things */
 
 struct log_reader {
 	struct client client;

@@ -89,6 +89,8 @@ static const struct {
                 "times are the records', never the clock's"},
         [FP_RULE_REPARTITION_KEEP] = {"rule.repartition-keep",
                 "a repartition topic keeps the newest of what was taken in"},
+        [FP_RULE_FLUSH_INTERVAL] = {"rule.flush-interval",
+                "changed rows are written to the local store every ten seconds"},
 };
 
 enum action { NONE, KILL, FAIL, STOP, DELAY, OFF };

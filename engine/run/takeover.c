@@ -19,7 +19,10 @@
 #include "run/worker.h"
 
 #define RESTORE_RECORDS 2048
-#define RESTORE_COMMIT_ROUNDS 16
+/* Rows replayed become state in small parts: what lies between is then read from the cache, in
+ * buffers that are kept (state/rows.c). A third of a restore was new pages for them. */
+#define RESTORE_COMMIT_BYTES ((uint64_t)448 << 10)
+#define RESTORE_AHEAD 32 /* rows whose places in the table are asked for early */
 #define RESTORES_MAX 4 /* of a worker at a time: each is a client with queues of its own */
 #define STALL_NS INT64_C(3000000000)
 #define RETRY_NS INT64_C(100000000)
@@ -37,7 +40,9 @@ struct takeover {
 	bool local;       /* found is the local copy's */
 	bool recreated;   /* the changelog speaks of another incarnation than the local copy */
 	uint64_t uncommitted_bytes;
-	uint32_t rounds, mismatches;
+	struct table_restored ahead[RESTORE_AHEAD];
+	uint32_t nahead;
+	uint32_t mismatches;
 	int64_t stalled_since_ns;
 	int64_t next_try_ns;
 };
@@ -217,16 +222,29 @@ static int space_of(const struct task *t, struct slice name)
 	return -1; /* a view or monitor that the job no longer has */
 }
 
-static enum status row_apply(void *arg, const struct changelog_row *row, struct error *e)
+static void rows_apply(struct task *t)
+{
+	struct takeover *k = t->takeover;
+	for (uint32_t i = 0; i < k->nahead; i++)
+		table_restore(t->table, &k->ahead[i]);
+	k->progress.rows += k->nahead;
+	t->restored_rows += k->nahead;
+	k->nahead = 0;
+}
+
+static enum status row_take(void *arg, const struct changelog_row *row, struct error *e)
 {
 	struct task *t = arg;
+	struct takeover *k = t->takeover;
 	(void)e;
 	int space = space_of(t, row->space);
 	if (space < 0)
 		return ST_OK;
-	table_restore(t->table, (uint32_t)space, row->entity, row->row);
-	t->takeover->progress.rows++;
-	t->restored_rows++;
+	if (k->nahead == RESTORE_AHEAD)
+		rows_apply(t);
+	k->ahead[k->nahead] = (struct table_restored){
+		.entity = row->entity, .row = row->row, .space = (uint32_t)space};
+	table_restore_ahead(t->table, &k->ahead[k->nahead++]);
 	return ST_OK;
 }
 
@@ -238,10 +256,11 @@ static enum status changelog_apply(struct task *t, const struct log_record *r, s
 	k->progress.bytes += r->key.len + r->value.len;
 	k->uncommitted_bytes += r->key.len + r->value.len;
 	if (kind == CHANGELOG_BLOCK && r->has_value) {
-		if (changelog_rows(r->value, row_apply, t, e))
-			return error_context(e, "%s[%d]@%lld", t->stage->changelog,
-				(int)t->partition, (long long)r->offset);
-		return ST_OK;
+		enum status st = changelog_rows(r->value, row_take, t, e);
+		rows_apply(t); /* they lie in the block */
+		return st ? error_context(e, "%s[%d]@%lld", t->stage->changelog,
+				    (int)t->partition, (long long)r->offset)
+			  : ST_OK;
 	}
 	if (kind != CHANGELOG_MARKER || !marker_read(r->value, &m))
 		return error_set(e, ERR_FATAL, 0,
@@ -267,13 +286,6 @@ static enum status restore_commit(struct task *t, struct error *e)
 	return table_tidy(t->table, false, true, e);
 }
 
-static bool restore_commit_due(struct task *t)
-{
-	struct takeover *k = t->takeover;
-	return ++k->rounds % RESTORE_COMMIT_ROUNDS == 0 ||
-	       k->uncommitted_bytes > t->worker->conf.memory_bytes / 64;
-}
-
 /* Step 5: by position, since control records and aborted ones are never seen. */
 static enum status step_restore(struct task *t, struct error *e)
 {
@@ -295,7 +307,7 @@ static enum status step_restore(struct task *t, struct error *e)
 	}
 	k->progress.position = log->reader_position(k->reader);
 	bool done = k->progress.position >= k->end;
-	if ((restore_commit_due(t) || done) && restore_commit(t, e))
+	if ((k->uncommitted_bytes > RESTORE_COMMIT_BYTES || done) && restore_commit(t, e))
 		return ST_ERR;
 	if (done) {
 		reader_drop(t);

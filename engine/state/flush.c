@@ -14,6 +14,7 @@
 /* What a restart after a kill has to replay, at most: seconds, and rows. The rows bound how
  * long freezing takes, too. */
 #define FLUSH_INTERVAL_NS INT64_C(10000000000)
+#define FLUSH_INTERVAL_TEST_NS INT64_C(1000000000)
 #define FLUSH_DIRTY_ROWS 200000
 #define FLUSH_DIRTY_SHARE 4 /* early, when a quarter of the budget is dirty */
 
@@ -39,7 +40,9 @@ bool flush_is_due(const struct table *t, bool force)
 	if (force || t->ndirty >= FLUSH_DIRTY_ROWS ||
 	        t->dirty_bytes > t->conf.memory_bytes / FLUSH_DIRTY_SHARE)
 		return true;
-	return clock_mono_ns(t->conf.clock) - t->last_flush_ns >= FLUSH_INTERVAL_NS;
+	int64_t interval =
+	        rule_kept(FP_RULE_FLUSH_INTERVAL) ? FLUSH_INTERVAL_NS : FLUSH_INTERVAL_TEST_NS;
+	return clock_mono_ns(t->conf.clock) - t->last_flush_ns >= interval;
 }
 
 /* What rows are sorted by: the space, eight bytes of the entity behind what all begin with, and

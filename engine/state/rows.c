@@ -306,17 +306,23 @@ void table_abort(struct table *t)
 	changes_end(t);
 }
 
-void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row)
+void table_restore_ahead(struct table *t, struct table_restored *r)
 {
-	uint64_t hash = entity_hash(entity);
-	struct entry *en = space_find(&t->spaces[space], entity, hash);
+	const struct space *s = &t->spaces[r->space];
+	r->hash = entity_hash(r->entity);
+	__builtin_prefetch(&s->slots[r->hash & s->mask]);
+}
+
+void table_restore(struct table *t, const struct table_restored *r)
+{
+	struct entry *en = space_find(&t->spaces[r->space], r->entity, r->hash);
 	if (!en)
-		en = space_add(t, space, entity, hash);
+		en = space_add(t, r->space, r->entity, r->hash);
 	en->loading = false;
 	struct change *c = en->change ? en->change : change_add(t, en);
 	c->packed = true;
-	c->dropped = !row.p;
+	c->dropped = !r->row.p;
 	c->packed_at = t->packed.len;
-	c->packed_len = row.p ? row.len : 0;
-	buf_slice(&t->packed, (struct slice){row.p, c->packed_len});
+	c->packed_len = r->row.p ? r->row.len : 0;
+	buf_slice(&t->packed, (struct slice){r->row.p, c->packed_len});
 }

@@ -102,8 +102,15 @@ void table_commit(struct table *t, struct slice meta);
 void table_abort(struct table *t);
 
 /* Restoring: a packed row from the changelog (row.p NULL: forgotten), checked by pack_check;
- * outside an epoch. It counts from the next commit on. */
-void table_restore(struct table *t, uint32_t space, struct slice entity, struct slice row);
+ * outside an epoch. It counts from the next commit on. First _ahead for a group of rows, so that
+ * their places in the table are fetched side by side, then each in turn. */
+struct table_restored {
+	struct slice entity, row;
+	uint64_t hash; /* made by _ahead */
+	uint32_t space;
+};
+void table_restore_ahead(struct table *t, struct table_restored *r);
+void table_restore(struct table *t, const struct table_restored *r);
 
 /* Between epochs: starts a flush if it is time (or force) and it may, collects a finished one,
  * evicts clean rows above the budget. Waits for the flusher only when the budget cannot be kept

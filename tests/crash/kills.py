@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill -9, many times: at random moments and at every failpoint, one node or two."""
+import contextlib
 import math
 import subprocess
 import time
@@ -9,17 +10,17 @@ import points
 from world import SESSION_MS, World
 
 CHECK_EVERY = 15   # turns of one or two kills
+RATE = 1000          # events a second: half of the time went into reading what 2,500 come to, epochs are as many
 LIFE_SECONDS = 9     # for a failpoint to be met
-FLUSH_SECONDS = 14   # longer than a flush interval
 MOVE_SECONDS = SESSION_MS / 1000 + 1.5
 
 
 class Kills:
     def __init__(self, seed, kills, nodes, say, box=None, deadline=math.inf):
         """deadline: of time.monotonic(); no kill is begun after it, and what was done is checked."""
-        self.w = World(seed, box=box, label=f"kills{nodes}")
+        self.w = World(seed, rate=RATE, box=box, label=f"kills{nodes}")
         self.kills, self.names, self.say, self.deadline = kills, ["a", "b"][:nodes], say, deadline
-        self.done, self.at, self.unmet = 0, Counter(), Counter()
+        self.done, self.at, self.unmet, self.spent = 0, Counter(), Counter(), Counter()
         self.plan = self.schedule()
 
     def schedule(self):
@@ -32,12 +33,19 @@ class Kills:
                 out += [name, None] if rng.random() < 0.3 else [name]
         return out[:self.kills]
 
-    def victim_dies(self, name, env, point="start.first"):
+    @contextlib.contextmanager
+    def time(self, what):
+        """Where a run's seconds go."""
+        since = time.monotonic()
+        yield
+        self.spent[what] += time.monotonic() - since
+
+    def victim_dies(self, name, env):
         """The node dies where it was told to, or is killed after all."""
         node = self.w.nodes[name]
         seconds = self.w.rng.random() * 3
         if env:
-            seconds = FLUSH_SECONDS if point.startswith("flush.") else LIFE_SECONDS
+            seconds = LIFE_SECONDS
         try:
             node.process.wait(seconds)
             met = True
@@ -51,20 +59,24 @@ class Kills:
         name = rng.choice(self.names)
         env = {"WEIR_FAILPOINT": points.kill_at(point, rng)} if point else {}
         if w.nodes.get(name) and w.nodes[name].process.poll() is None:
-            time.sleep(rng.random() ** 2 * 3)  # a random moment: of its start, or of its work
-            w.nodes[name].kill()
+            with self.time("at random"):
+                time.sleep(rng.random() ** 2 * 3)  # a random moment: of its start, or of its work
+                w.nodes[name].kill()
             self.done += 1
             self.at["at random"] += 1
         w.node(name, **env)
         if point in points.MOVES:
-            self.move(name)
-        met = self.victim_dies(name, env, point)
+            with self.time("moves"):
+                self.move(name)
+        with self.time(point.split(".")[0] if point else "at random"):
+            met = self.victim_dies(name, env)
         self.done += 1
         self.at[point if met and point else "at random"] += 1
         if env and not met:
             self.unmet[point] += 1
         if len(self.names) > 1 and rng.random() < 0.2:
-            time.sleep(MOVE_SECONDS)  # its place is given up: the other one takes over
+            with self.time("moves"):
+                time.sleep(MOVE_SECONDS)  # its place is given up: the other one takes over
         w.node(name)
 
     def move(self, name):
@@ -92,27 +104,31 @@ class Kills:
             i += 1
             if i % CHECK_EVERY == 0:
                 self.check()
-        self.check()
-        w.stream.pause()
-        w.check()
-        for n in w.nodes.values():
-            assert n.stop() == 0, "a clean stop"
-        w.check_state()
+        with self.time("checks"):
+            w.await_work()
+            w.stream.pause()
+            w.check()
+            for n in w.nodes.values():
+                assert n.stop() == 0, "a clean stop"
+            w.check_state()
         return self
 
     def check(self):
         w = self.w
-        w.stream.pause()
-        w.check()
-        if w.checks % 2 == 0:  # with stores as a kill left them
+        with self.time("checks"):
+            w.stream.pause()
+            w.check()
+        if w.checks % 2 == 1:  # with stores as a kill left them
             w.end_nodes()
             self.done += len(self.names)
             self.at["at random"] += len(self.names)
-            w.check_state()
+            with self.time("checks of the state"):
+                w.check_state()
             for name in self.names:
                 w.node(name)
         self.say(f"{w.label}: {self.done} kills, {w.figures()}")
         w.stream.go()
 
     def figures(self):
-        return {"kills": self.done, **self.w.figures(), "where": dict(self.at), "not met": dict(self.unmet)}
+        return {"kills": self.done, **self.w.figures(), "where": dict(self.at), "not met": dict(self.unmet),
+                "seconds": {what: round(s) for what, s in self.spent.items()}}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills, faults and broken rules against real servers; see tests/crash/README.md."""
 import argparse
+import functools
 import math
 import os
 import random
@@ -31,6 +32,8 @@ def arguments():
     p.add_argument("--rule", action="append", metavar="NAME", help="this rule switched off alone; likewise")
     p.add_argument("--night", action="store_true", help="1000 kills unless --kills is given, and all the faults; writes docs/crash-report.md")
     p.add_argument("--minutes", type=float, default=90, metavar="M", help="of a night: begin nothing after that (90)")
+    p.add_argument("--only", choices=("kills", "faults"), help="of a run")
+    p.add_argument("--lanes", type=int, metavar="N", help="so much at a time, each with servers of its own (2; of a night 4)")
     p.add_argument("--results", metavar="FILE", help="add each part to this file; the report is written from it")
     p.add_argument("--list", action="store_true", help="the names of the faults and of the rules")
     a = p.parse_args()
@@ -99,32 +102,36 @@ class Run:
             for name in a.rule or ():
                 self.rule(name)
             return
-        # Most of the time passes in waiting, so there are lanes, each with its own servers.
-        if a.night:
-            lanes = [lambda: self.all_faults(0, 2), lambda: self.all_faults(1, 2),
-                     lambda: self.all_kills(1), lambda: self.all_kills(2)]
-        else:
-            lanes = [lambda: self.all_faults(0, 1), lambda: self.all_kills(1, 2)]
-        with ThreadPoolExecutor(len(lanes)) as pool:
-            for done in [pool.submit(lane) for lane in lanes]:
+        # Most of the time passes in waiting, so there are lanes. Each takes what is next.
+        parts = [] if a.only == "kills" else self.all_faults()
+        if a.only != "faults":
+            parts = mixed(self.all_kills(), parts)
+        with ThreadPoolExecutor(a.lanes or (4 if a.night else 2)) as pool:
+            for done in [pool.submit(part) for part in parts]:
                 done.result()
 
-    def all_kills(self, *nodes):
+    def all_kills(self):
         """Half of them with each number of nodes, in parts with a seed of their own."""
-        for n in nodes:
-            left, part = (self.args.kills + (n == 1)) // 2, 0
-            while left > 0:
-                count = min(left, PART_KILLS)
-                self.kills(count, n, self.seed + 1000 * n + part)
-                left, part = left - count, part + 1
+        sizes = {n: pieces((self.args.kills + (n == 1)) // 2) for n in (1, 2)}
+        return [functools.partial(self.kills, count, n, self.seed + 1000 * n + part)
+                for part in range(len(sizes[1])) for n in (1, 2) for count in sizes[n][part:part + 1]]
 
-    def all_faults(self, first, step):
-        names = list(faults.ALL if self.args.night else faults.SAMPLE)
-        broken = list(rules.ALL if self.args.night else rules.SAMPLE)
-        for name in names[first::step]:
-            self.fault(name)
-        for name in broken[first::step]:
-            self.rule(name)
+    def all_faults(self):
+        """And the rules."""
+        return [functools.partial(self.fault, name) for name in (faults.ALL if self.args.night else faults.SAMPLE)] + \
+               [functools.partial(self.rule, name) for name in (rules.ALL if self.args.night else rules.SAMPLE)]
+
+
+def pieces(count):
+    return [min(PART_KILLS, count - at) for at in range(0, count, PART_KILLS)]
+
+
+def mixed(longer, shorter):
+    """The long parts begin early: none of them is left for one lane alone at the end."""
+    out = []
+    for i in range(max(len(longer), len(shorter))):
+        out += longer[i:i + 1] + shorter[i:i + 1]
+    return out
 
 
 def main():

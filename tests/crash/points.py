@@ -32,4 +32,5 @@ def kill_at(name, rng):
     """What to ask of a node so that it dies there."""
     nth = rng.randint(1, OFTEN.get(name, 1))
     lead = LEADS.get(name)
-    return (lead + "," if lead else "") + f"{name}:kill:{1 if lead else nth}"
+    often = ",rule.flush-interval:off" if name.startswith("flush.") else ""  # else it is ten seconds away
+    return (lead + "," if lead else "") + f"{name}:kill:{1 if lead else nth}" + often

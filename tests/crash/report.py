@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import threading
 from collections import Counter
@@ -29,6 +30,7 @@ class Results:
 
     def __init__(self, path):
         self.path, self.lock, self.counts = path, threading.Lock(), [0, 0]
+        self.new = not os.path.exists(path)
         self.about = {"version": version(), "commit": commit(), "date": str(datetime.date.today())}
 
     def add(self, kind, name, seed, ok, seconds, found):
@@ -54,7 +56,7 @@ class Results:
 def cell(found):
     if isinstance(found, dict):
         return ", ".join(f"{v} {k}" if isinstance(v, int) else f"{k}: {cell(v)}" for k, v in found.items()
-                         if k not in ("where", "not met"))
+                         if k not in ("where", "not met", "seconds"))
     return str(found).replace("|", "\\|").replace("\n", " ")[:300]
 
 
@@ -76,6 +78,35 @@ def places(parts):
     return text
 
 
+HEAD = re.compile(r"^Written by `tests/crash/run --night` on (.*?), (weir .*?), \d+ processors", re.M | re.S)
+COUNT = re.compile(r"^\*\*(\d+) kills\*\*, (\d+) of (\d+) parts right", re.M)
+BEFORE = "\n## Runs before it\n\n"
+
+
+def before(new):
+    """A line for each run before this one: of the report that is there, and those it has. The report of the same
+    results, which was written before some of them, is not one of them."""
+    try:
+        with open(PATH) as f:
+            old = f.read()
+    except FileNotFoundError:
+        return ""
+    lines = old.split(BEFORE)[1].strip() if BEFORE in old else ""
+    head, count = HEAD.search(old), COUNT.search(old)
+    if new and head and count:
+        what = " ".join(head[2].split())
+        lines = f"- {head[1]}: {count[1]} kills, {count[2]} of {count[3]} parts right; {what}\n{lines}".strip()
+    return f"{BEFORE}{lines}\n" if lines else ""
+
+
+def otherwise(results):
+    """What came out wrong and was run again: the table has the last run of each."""
+    with open(results.path) as f:
+        wrong = [p for p in map(json.loads, f) if not p["ok"]]
+    lines = [f"- {p['kind']} {p['name']}, seed {p['seed']}, at {p['commit']}: {cell(p['found'])}" for p in wrong]
+    return "\nCame out wrong, in this order; the table has the last run of each part:\n\n" + "\n".join(lines) + "\n" if wrong else ""
+
+
 def write(results):
     parts = results.parts()
     kills = sum(p["found"]["kills"] for p in parts if p["kind"] == "kills" and p["ok"])
@@ -92,12 +123,12 @@ oracle computes from the input topic, in order, none more and none less; Redis i
 stores are the changelog's fold, and that is the oracle's; no version in Redis ever fell; no full restore but where a
 fault calls for one. `rule` is the reverse: a rule of the protocol is switched off, and it is right when the check
 notices. `--seed` draws a part again: `--fault NAME --seed SEED`, `--kills N --nodes M --seed SEED`.
-
+{otherwise(results)}
 | Part | Name | Build | Seed | Outcome | Time | Figures |
 |-|-|-|-|-|-|-|
 {rows}
 
 Where the kills were: {places(parts)}
-"""
+{before(results.new)}"""
     with open(PATH, "w") as f:
         f.write(text)

@@ -155,6 +155,36 @@ START_TEST(ambiguous_init)
 }
 END_TEST
 
+START_TEST(leaderless)
+{
+	/* What was open is not ended while a partition that it may have written to has no leader. */
+	struct rig r;
+	struct error e = {0};
+	struct kafka_stats stats;
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	struct slice v = slice_of("v");
+	ck_assert_int_eq(k->begin(r.s, &e), ST_OK);
+	ck_assert_int_eq(k->append(r.s, r.out, 0, v, &v, NULL, 0, 0, &e), ST_OK);
+	ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg);
+	rd_kafka_mock_partition_set_leader(r.mock, "out", 0, -1);
+	ck_assert_int_eq(k->abort(r.s, &e), ST_OK);
+	ck_assert(k->producer_ambiguous(r.s)); /* left to the next producer's init */
+	k->producer_drop(r.s);
+	ck_assert_int_eq(k->producer_init(r.s, &e), ST_ERR);
+	ck_assert_int_eq(e.class, ERR_RETRIABLE);
+	ck_assert_ptr_nonnull(strstr(e.msg, "out[0] has no leader"));
+	kafka_session_stats(r.s, &stats);
+	ck_assert_uint_eq(stats.producers, 1); /* none was made */
+	rd_kafka_mock_partition_set_leader(r.mock, "many", 0, -1); /* written to by nobody */
+	rd_kafka_mock_partition_set_leader(r.mock, "out", 0, 1);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
 static const struct {
 	int16_t api;
 	rd_kafka_resp_err_t err;
@@ -349,6 +379,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, ambiguity, 0, sizeof table / sizeof *table);
 	tcase_add_test(t, ambiguous_init);
+	tcase_add_test(t, leaderless);
 	tcase_add_loop_test(t, classes, 0, sizeof refused / sizeof *refused);
 	tcase_add_test(t, order);
 	tcase_add_test(t, given_up);
