@@ -58,11 +58,11 @@ struct table *table_new(const struct table_conf *conf)
 	return t;
 }
 
-/* With its share of the slots and of the due heap, which are half to two thirds full. */
+/* With its share of the slots, which are half full, and of the due heap, which nearly is. */
 uint64_t entry_bytes(const struct entry *en)
 {
 	return ((sizeof *en + en->key_len + 15) & ~UINT64_C(15)) + 2 * sizeof(slot) +
-	       3 * sizeof(struct due_item) / 2;
+	       5 * sizeof(struct due_item) / 4;
 }
 
 static void entry_free(struct table *t, struct entry *en)

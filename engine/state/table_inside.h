@@ -75,10 +75,10 @@ struct flush_item {
 
 struct flush;
 
-/* Buffers of live rows, kept between epochs by size: SPARE_BYTES_MIN << class at least. Linked
- * through their first bytes. */
-#define SPARE_BYTES_MIN 256u
-#define SPARE_CLASSES 8
+/* Buffers of live rows, kept between epochs by size: 256 bytes, and from there four sizes to each
+ * doubling, as the allocator has them, up to 32 kB. Linked through their first bytes. */
+#define SPARE_LOG_MIN 8u
+#define SPARE_CLASSES 29u
 #define SPARE_BYTES_MAX (1u << 20) /* of a table */
 
 /* Changes lie in chunks, which do not move. */

@@ -199,6 +199,68 @@ START_TEST(over_store_squeezed)
 }
 END_TEST
 
+#define LIVE_ROWS 300
+#define LIVE_EPOCHS 4
+#define LIVE_ROOM 200 /* for changes, beside an eighth of the row */
+
+static uint32_t live_len(int k)
+{
+	return (uint32_t)(sizeof(struct row) + (unsigned)(k * k) / 16 * 8);
+}
+
+/* Writes row k as it should be at the end of an epoch; every word another. */
+static void live_write(struct heap *h, int k, uint64_t epoch)
+{
+	uint32_t len = live_len(k);
+	if (h->cap < len) {
+		h->base = xrealloc(h->base, len);
+		h->cap = len;
+	}
+	h->len = len;
+	*(struct row *)h->base = (struct row){{ROW_FORMAT, 0, STORE_NO_DUE}, 0};
+	for (uint32_t i = sizeof(struct row_head); i < len; i += 8)
+		memcpy(h->base + i, &(uint64_t){epoch << 32 | (uint32_t)k << 20 | i}, 8);
+}
+
+static void live_check(const struct heap *h, int k, uint64_t epoch)
+{
+	uint32_t len = live_len(k), most = len + len / 8 + LIVE_ROOM;
+	ck_assert_uint_eq(h->len, len);
+	ck_assert_uint_ge(h->cap, len + LIVE_ROOM);
+	ck_assert_uint_le(h->cap, most + most / 4 + 1);
+	for (uint32_t i = sizeof(struct row_head); i < len; i += 8)
+		ck_assert(!memcmp(h->base + i,
+		        &(uint64_t){epoch << 32 | (uint32_t)k << 20 | i}, 8));
+}
+
+/* A live row's buffer, kept from the epoch before or not, is never much larger than the row. */
+START_TEST(live_buffers_fit)
+{
+	struct table *t = open_table(NULL, 1 << 30);
+	struct arena a = {0};
+	struct error e;
+	char text[32];
+	for (uint64_t epoch = 1; epoch <= LIVE_EPOCHS; epoch++) {
+		for (int k = 0; k < LIVE_ROWS; k++) {
+			struct slice s = key_of(text, k);
+			uint64_t hash = entity_hash(s);
+			struct entry *en;
+			ck_assert_int_eq(
+			        table_resolve(t, 0, &s, &hash, 1, &en, &a, &e), ST_OK);
+			struct heap *h = entry_write(t, en);
+			if (epoch > 1)
+				live_check(h, k, epoch - 1);
+			live_write(h, k, epoch);
+			entry_due_changed(t, en);
+		}
+		table_commit(t, slice_of("meta"));
+		arena_reset(&a);
+	}
+	table_free(t);
+	arena_release(&a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("table");
@@ -207,6 +269,7 @@ int main(void)
 	tcase_add_test(tc, memory_only);
 	tcase_add_test(tc, over_store_with_room);
 	tcase_add_test(tc, over_store_squeezed);
+	tcase_add_test(tc, live_buffers_fit);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
