@@ -132,10 +132,11 @@ static void *flush_run(void *arg)
 	return NULL;
 }
 
-static void freeze(struct flush *f, struct entry *en)
+static void freeze(struct flush *f, const struct dirty *d)
 {
+	struct entry *en = d->en;
 	f->items[f->n] = (struct flush_item){
-	        .en = en, .row = en->row, .len = en->row_len, .old_due = en->stored_due};
+	        .en = en, .row = en->row, .len = en->row_len, .old_due = d->stored_due};
 	en->dirty = false;
 	en->frozen = ++f->n;
 }
@@ -144,7 +145,7 @@ static void freeze_all(struct table *t, struct flush *f)
 {
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
 	for (uint32_t i = 0; i < t->ndirty; i++)
-		freeze(f, t->dirty[i]);
+		freeze(f, &t->dirty[i]);
 	t->nfrozen = f->n;
 	t->ndirty = 0;
 	t->dirty_bytes = 0;
@@ -180,14 +181,21 @@ void flush_disown(struct table *t, struct entry *en)
 	en->frozen = 0;
 }
 
-/* A failed write leaves the store as it was: its rows are dirty again. */
+/* A failed write leaves the store as it was: its rows are dirty again. Those that have changed
+ * since are so already, as if their timers had been written. */
 static void thaw_failed(struct table *t, const struct flush *f)
 {
+	for (uint32_t i = 0; i < f->n; i++)
+		f->items[i].en->frozen = i + 1;
+	for (uint32_t i = 0; i < t->ndirty; i++)
+		if (t->dirty[i].en->frozen)
+			t->dirty[i].stored_due =
+			        f->items[t->dirty[i].en->frozen - 1].old_due;
 	for (uint32_t i = 0; i < f->n; i++) {
 		struct entry *en = f->items[i].en;
 		if (en->dirty)
 			continue;
-		dirty_add(t, en);
+		dirty_add(t, en, f->items[i].old_due);
 		t->dirty_bytes += en->row_len;
 	}
 	t->meta_dirty = true;
@@ -195,9 +203,6 @@ static void thaw_failed(struct table *t, const struct flush *f)
 
 static void thaw_written(struct table *t, const struct flush *f)
 {
-	for (uint32_t i = 0; i < f->n; i++)
-		f->items[i].en->stored_due =
-		        f->items[i].row ? pack_due(f->items[i].row) : STORE_NO_DUE;
 	t->flushed_meta.len = 0;
 	buf_slice(&t->flushed_meta, buf_view(&f->meta));
 	t->stats.flushes++;
@@ -209,8 +214,7 @@ static void thaw(const struct flush *f)
 	for (uint32_t i = 0; i < f->n; i++) {
 		if (f->items[i].disowned)
 			free(f->items[i].row);
-		else
-			f->items[i].en->frozen = 0;
+		f->items[i].en->frozen = 0;
 	}
 }
 

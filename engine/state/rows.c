@@ -10,6 +10,8 @@
 
 #define NEW_ROW_BYTES 200            /* room for changes, beside an eighth of the row */
 #define PACKED_KEEP_BYTES (1u << 20) /* kept between epochs */
+#define DIRTY_MIN 256
+#define DIRTY_GROWTH 4 /* by a quarter */
 #define LIVE_LOOK_CHANGES 64
 #define LIVE_LOOK_EVERY 32
 
@@ -53,13 +55,13 @@ void row_replace(struct table *t, struct entry *en, struct slice packed)
 	en->row_len = len;
 }
 
-void dirty_add(struct table *t, struct entry *en)
+void dirty_add(struct table *t, struct entry *en, int64_t stored_due)
 {
 	if (t->ndirty == t->dirty_cap) {
-		t->dirty_cap = t->dirty_cap ? 2 * t->dirty_cap : 256;
-		t->dirty = xrealloc(t->dirty, t->dirty_cap * sizeof(struct entry *));
+		t->dirty_cap += t->dirty_cap / DIRTY_GROWTH + DIRTY_MIN;
+		t->dirty = xrealloc(t->dirty, t->dirty_cap * sizeof *t->dirty);
 	}
-	t->dirty[t->ndirty++] = en;
+	t->dirty[t->ndirty++] = (struct dirty){en, stored_due};
 	en->dirty = true;
 }
 
@@ -288,7 +290,7 @@ static void change_commit(struct table *t, struct change *c)
 	if (t->conf.store && en->dirty)
 		t->dirty_bytes -= en->row_len;
 	else if (t->conf.store)
-		dirty_add(t, en);
+		dirty_add(t, en, entry_row_due(en));
 	if (t->conf.store)
 		t->dirty_bytes += row.len;
 	row_replace(t, en, row);
