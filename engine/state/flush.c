@@ -46,19 +46,19 @@ bool flush_is_due(const struct table *t, bool force)
  * where those are the same, the entity. */
 struct flush_key {
 	uint64_t eight;
-	uint32_t index; /* of items and writes */
+	uint32_t index; /* of items */
 	uint32_t space; /* in the order of names */
-	struct slice entity;
 };
 
-static int key_cmp(const void *pa, const void *pb)
+static int key_cmp(const void *pa, const void *pb, void *items)
 {
 	const struct flush_key *a = pa, *b = pb;
+	const struct flush_item *all = items;
 	if (a->space != b->space)
 		return a->space < b->space ? -1 : 1;
 	if (a->eight != b->eight)
 		return a->eight < b->eight ? -1 : 1;
-	return slice_cmp(a->entity, b->entity);
+	return slice_cmp(entry_entity(all[a->index].en), entry_entity(all[b->index].en));
 }
 
 static uint32_t common_bytes(struct slice a, struct slice b, uint32_t most)
@@ -98,16 +98,17 @@ static void writes_sort(struct flush *f)
 	for (uint32_t i = 1; i < f->n; i++)
 		common = common_bytes(entry_entity(f->items[0].en), entry_entity(f->items[i].en),
 		        common);
-	for (uint32_t i = 0; i < f->n; i++) {
-		struct slice entity = entry_entity(f->items[i].en);
-		keys[i] = (struct flush_key){eight_bytes(entity, common), i,
-		        ranks[f->items[i].en->space], entity};
-	}
-	qsort(keys, f->n, sizeof *keys, key_cmp);
+	for (uint32_t i = 0; i < f->n; i++)
+		keys[i] = (struct flush_key){
+		        eight_bytes(entry_entity(f->items[i].en), common), i,
+		        ranks[f->items[i].en->space]};
+	qsort_r(keys, f->n, sizeof *keys, key_cmp, f->items);
+	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct flush_item *it = &f->items[keys[i].index];
 		f->writes[i] = (struct store_write){
-		        .key = {f->spaces[it->en->space].conf.name, keys[i].entity},
+		        .key = {f->spaces[it->en->space].conf.name,
+		                entry_entity(it->en)},
 		        .value = {it->row, it->len},
 		        .due = it->row ? pack_due(it->row) : STORE_NO_DUE,
 		        .old_due = it->old_due};
@@ -119,7 +120,6 @@ static void writes_sort(struct flush *f)
 static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
-	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	writes_sort(f);
 	if (!rule_kept(FP_RULE_ONE_WRITE))
 		f->store->ops->write(f->store, NULL, 0, buf_view(&f->meta), &f->error);

@@ -30,7 +30,7 @@
 #define CHECKSUM_XXH3 4 /* of the library's enum, which its C header leaves out */
 #define OPEN_FILES 256
 #define BACKGROUND_JOBS 2
-#define READAHEAD_BYTES (256 << 10) /* of each file being merged */
+#define READAHEAD_BYTES (64 << 10) /* of each file being merged */
 /* Sorted files beside each other: writes slow down from here, and wait from there. */
 #define FILES_SLOW 64
 #define FILES_MAX 96
