@@ -19,7 +19,9 @@
 #define SNAPSHOT_MIN_BYTES (UINT64_C(64) << 20)
 #define SNAPSHOT_STATES 3
 #define SNAPSHOT_SLICE_MIN 16384
-#define SNAPSHOT_PAGE 256
+#define SNAPSHOT_PAGE_MIN 256 /* rows of one reading, which looks into every file of the store */
+#define SNAPSHOT_PAGE_MAX 2048
+#define SNAPSHOT_ROW 256 /* bytes, more than most have */
 #define SPACES_MAX JOB_VIEWS_MAX /* of one block */
 
 /* -- writing -- */
@@ -122,23 +124,33 @@ static void snapshot_finish(struct task *t, struct marker_snapshot *s)
 	s->space = s->cursor_len = 0;
 }
 
+static uint32_t snapshot_page(uint64_t bytes)
+{
+	uint64_t rows = bytes / SNAPSHOT_ROW;
+	return rows < SNAPSHOT_PAGE_MIN   ? SNAPSHOT_PAGE_MIN
+	       : rows > SNAPSHOT_PAGE_MAX ? SNAPSHOT_PAGE_MAX
+	                                  : (uint32_t)rows;
+}
+
 static enum status snapshot_slice(
         struct task *t, struct block_writer *w, uint64_t budget, struct error *e)
 {
 	struct marker_snapshot *s = &t->next.snapshot;
 	uint64_t until = w->bytes + budget, from = w->bytes;
-	while (w->bytes < until && s->space < t->nspaces) {
-		enum status st = table_snapshot(t->table, s->space, &t->snapshot_cursor,
-		        SNAPSHOT_PAGE, snapshot_row, w, &t->worker->batch, e);
-		if (st < 0)
-			return ST_ERR;
+	struct arena page = {0};
+	enum status st = ST_OK;
+	while (st >= 0 && w->bytes < until && s->space < t->nspaces) {
+		arena_reset(&page);
+		st = table_snapshot(t->table, s->space, &t->snapshot_cursor,
+		        snapshot_page(until - w->bytes), snapshot_row, w, &page, e);
 		if (st == ST_END) {
 			s->space++;
 			t->snapshot_cursor.len = 0;
 		}
 	}
+	arena_release(&page);
 	s->done_bytes += w->bytes - from;
-	return ST_OK;
+	return st < 0 ? ST_ERR : ST_OK;
 }
 
 static enum status snapshot_step(struct task *t, struct block_writer *w, struct error *e)

@@ -49,19 +49,19 @@ bool flush_is_due(const struct table *t, bool force)
  * where those are the same, the entity. */
 struct flush_key {
 	uint64_t eight;
-	uint32_t index; /* of items and writes */
+	uint32_t index; /* of items */
 	uint32_t space; /* in the order of names */
-	struct slice entity;
 };
 
-static int key_cmp(const void *pa, const void *pb)
+static int key_cmp(const void *pa, const void *pb, void *items)
 {
 	const struct flush_key *a = pa, *b = pb;
+	const struct flush_item *all = items;
 	if (a->space != b->space)
 		return a->space < b->space ? -1 : 1;
 	if (a->eight != b->eight)
 		return a->eight < b->eight ? -1 : 1;
-	return slice_cmp(a->entity, b->entity);
+	return slice_cmp(entry_entity(all[a->index].en), entry_entity(all[b->index].en));
 }
 
 static uint32_t common_bytes(struct slice a, struct slice b, uint32_t most)
@@ -101,16 +101,17 @@ static void writes_sort(struct flush *f)
 	for (uint32_t i = 1; i < f->n; i++)
 		common = common_bytes(entry_entity(f->items[0].en), entry_entity(f->items[i].en),
 		        common);
-	for (uint32_t i = 0; i < f->n; i++) {
-		struct slice entity = entry_entity(f->items[i].en);
-		keys[i] = (struct flush_key){eight_bytes(entity, common), i,
-		        ranks[f->items[i].en->space], entity};
-	}
-	qsort(keys, f->n, sizeof *keys, key_cmp);
+	for (uint32_t i = 0; i < f->n; i++)
+		keys[i] = (struct flush_key){
+		        eight_bytes(entry_entity(f->items[i].en), common), i,
+		        ranks[f->items[i].en->space]};
+	qsort_r(keys, f->n, sizeof *keys, key_cmp, f->items);
+	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct flush_item *it = &f->items[keys[i].index];
 		f->writes[i] = (struct store_write){
-		        .key = {f->spaces[it->en->space].conf.name, keys[i].entity},
+		        .key = {f->spaces[it->en->space].conf.name,
+		                entry_entity(it->en)},
 		        .value = {it->row, it->len},
 		        .due = it->row ? pack_due(it->row) : STORE_NO_DUE,
 		        .old_due = it->old_due};
@@ -122,7 +123,6 @@ static void writes_sort(struct flush *f)
 static void *flush_run(void *arg)
 {
 	struct flush *f = arg;
-	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	writes_sort(f);
 	if (!rule_kept(FP_RULE_ONE_WRITE))
 		f->store->ops->write(f->store, NULL, 0, buf_view(&f->meta), &f->error);
@@ -135,10 +135,11 @@ static void *flush_run(void *arg)
 	return NULL;
 }
 
-static void freeze(struct flush *f, struct entry *en)
+static void freeze(struct flush *f, const struct dirty *d)
 {
+	struct entry *en = d->en;
 	f->items[f->n] = (struct flush_item){
-	        .en = en, .row = en->row, .len = en->row_len, .old_due = en->stored_due};
+	        .en = en, .row = en->row, .len = en->row_len, .old_due = d->stored_due};
 	en->dirty = false;
 	en->frozen = ++f->n;
 }
@@ -147,7 +148,7 @@ static void freeze_all(struct table *t, struct flush *f)
 {
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
 	for (uint32_t i = 0; i < t->ndirty; i++)
-		freeze(f, t->dirty[i]);
+		freeze(f, &t->dirty[i]);
 	t->nfrozen = f->n;
 	t->ndirty = 0;
 	t->dirty_bytes = 0;
@@ -183,14 +184,21 @@ void flush_disown(struct table *t, struct entry *en)
 	en->frozen = 0;
 }
 
-/* A failed write leaves the store as it was: its rows are dirty again. */
+/* A failed write leaves the store as it was: its rows are dirty again. Those that have changed
+ * since are so already, as if their timers had been written. */
 static void thaw_failed(struct table *t, const struct flush *f)
 {
+	for (uint32_t i = 0; i < f->n; i++)
+		f->items[i].en->frozen = i + 1;
+	for (uint32_t i = 0; i < t->ndirty; i++)
+		if (t->dirty[i].en->frozen)
+			t->dirty[i].stored_due =
+			        f->items[t->dirty[i].en->frozen - 1].old_due;
 	for (uint32_t i = 0; i < f->n; i++) {
 		struct entry *en = f->items[i].en;
 		if (en->dirty)
 			continue;
-		dirty_add(t, en);
+		dirty_add(t, en, f->items[i].old_due);
 		t->dirty_bytes += en->row_len;
 	}
 	t->meta_dirty = true;
@@ -198,9 +206,6 @@ static void thaw_failed(struct table *t, const struct flush *f)
 
 static void thaw_written(struct table *t, const struct flush *f)
 {
-	for (uint32_t i = 0; i < f->n; i++)
-		f->items[i].en->stored_due =
-		        f->items[i].row ? pack_due(f->items[i].row) : STORE_NO_DUE;
 	t->flushed_meta.len = 0;
 	buf_slice(&t->flushed_meta, buf_view(&f->meta));
 	t->stats.flushes++;
@@ -212,8 +217,7 @@ static void thaw(const struct flush *f)
 	for (uint32_t i = 0; i < f->n; i++) {
 		if (f->items[i].disowned)
 			free(f->items[i].row);
-		else
-			f->items[i].en->frozen = 0;
+		f->items[i].en->frozen = 0;
 	}
 }
 

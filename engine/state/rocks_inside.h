@@ -29,6 +29,7 @@ struct rocks {
 	rocksdb_cache_t *cache;
 	rocksdb_column_family_handle_t *family;
 	rocksdb_readoptions_t *read, *iterate;
+	rocksdb_readoptions_t *pass; /* over many rows, each once: kept out of the cache */
 	rocksdb_writeoptions_t *write, *write_synced;
 	rocksdb_envoptions_t *file;
 	rocksdb_ingestexternalfileoptions_t *ingest;

@@ -83,9 +83,10 @@ static struct slice iterator_key(rocksdb_iterator_t *it)
 	return (struct slice){(const uint8_t *)k, (uint32_t)len};
 }
 
-static rocksdb_iterator_t *iterator_at(struct rocks_task *t, struct slice key)
+static rocksdb_iterator_t *iterator_at(
+        struct rocks_task *t, const rocksdb_readoptions_t *how, struct slice key)
 {
-	rocksdb_iterator_t *it = rocksdb_create_iterator(t->rocks->db, t->rocks->iterate);
+	rocksdb_iterator_t *it = rocksdb_create_iterator(t->rocks->db, how);
 	rocksdb_iter_seek(it, (const char *)key.p, key.len);
 	return it;
 }
@@ -98,7 +99,7 @@ enum status rocks_timers(struct store_task *st, struct slice space, int64_t afte
 	rocks_key(&t->end, t, KIND_TIMER, space);
 	struct slice prefix = buf_view(&t->end);
 	rocks_key_timer(&t->key, t, space, after_due, after_entity);
-	rocksdb_iterator_t *it = iterator_at(t, buf_view(&t->key));
+	rocksdb_iterator_t *it = iterator_at(t, t->rocks->iterate, buf_view(&t->key));
 	*n = 0;
 	for (; *n < max && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
 		struct slice k = iterator_key(it), entity;
@@ -122,7 +123,7 @@ enum status rocks_scan(struct store_task *st, struct slice space, struct slice a
 	rocks_key(&t->end, t, KIND_ROW, space);
 	struct slice prefix = buf_view(&t->end);
 	rocks_key_row(&t->key, t, (struct store_key){space, after});
-	rocksdb_iterator_t *it = iterator_at(t, buf_view(&t->key));
+	rocksdb_iterator_t *it = iterator_at(t, t->rocks->pass, buf_view(&t->key));
 	*n = 0;
 	for (; *n < max && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
 		struct slice k = iterator_key(it);

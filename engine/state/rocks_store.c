@@ -30,7 +30,7 @@
 #define CHECKSUM_XXH3 4 /* of the library's enum, which its C header leaves out */
 #define OPEN_FILES 256
 #define BACKGROUND_JOBS 2
-#define READAHEAD_BYTES (256 << 10) /* of each file being merged */
+#define READAHEAD_BYTES (64 << 10) /* of each file being merged */
 /* Sorted files beside each other: writes slow down from here, and wait from there. */
 #define FILES_SLOW 64
 #define FILES_MAX 96
@@ -171,6 +171,7 @@ static void rocks_close(struct store *s)
 	rocks_shut(r);
 	rocksdb_readoptions_destroy(r->read);
 	rocksdb_readoptions_destroy(r->iterate);
+	rocksdb_readoptions_destroy(r->pass);
 	rocksdb_writeoptions_destroy(r->write);
 	rocksdb_writeoptions_destroy(r->write_synced);
 	rocksdb_envoptions_destroy(r->file);
@@ -254,6 +255,8 @@ static void rocks_configure(struct rocks *r, uint64_t memory_bytes)
 	configure_merging(r);
 	r->read = rocksdb_readoptions_create();
 	r->iterate = rocksdb_readoptions_create();
+	r->pass = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_fill_cache(r->pass, 0);
 	r->write = rocksdb_writeoptions_create();
 	r->write_synced = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(r->write_synced, 1);

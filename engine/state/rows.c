@@ -8,8 +8,10 @@
 
 #include "state/table_inside.h"
 
-#define NEW_ROW_BYTES 200            /* room for changes, beside a quarter of the row */
+#define NEW_ROW_BYTES 200            /* room for changes, beside an eighth of the row */
 #define PACKED_KEEP_BYTES (1u << 20) /* kept between epochs */
+#define DIRTY_MIN 256
+#define DIRTY_GROWTH 4 /* by a quarter */
 #define LIVE_LOOK_CHANGES 64
 #define LIVE_LOOK_EVERY 32
 
@@ -53,25 +55,41 @@ void row_replace(struct table *t, struct entry *en, struct slice packed)
 	en->row_len = len;
 }
 
-void dirty_add(struct table *t, struct entry *en)
+void dirty_add(struct table *t, struct entry *en, int64_t stored_due)
 {
 	if (t->ndirty == t->dirty_cap) {
-		t->dirty_cap = t->dirty_cap ? 2 * t->dirty_cap : 256;
-		t->dirty = xrealloc(t->dirty, t->dirty_cap * sizeof(struct entry *));
+		t->dirty_cap += t->dirty_cap / DIRTY_GROWTH + DIRTY_MIN;
+		t->dirty = xrealloc(t->dirty, t->dirty_cap * sizeof *t->dirty);
 	}
-	t->dirty[t->ndirty++] = en;
+	t->dirty[t->ndirty++] = (struct dirty){en, stored_due};
 	en->dirty = true;
 }
 
 /* -- buffers of live rows -- */
 
+static uint32_t class_bytes(uint32_t class)
+{
+	return (4 + class % 4) << (SPARE_LOG_MIN - 2 + class / 4);
+}
+
+/* The largest class of at most so many bytes. */
+static uint32_t class_within(uint32_t bytes)
+{
+	uint32_t log = 31 - (uint32_t)__builtin_clz(bytes);
+	return 4 * (log - SPARE_LOG_MIN) + (bytes >> (log - 2)) - 4;
+}
+
+/* The smallest class of at least so many; SPARE_CLASSES or more: none has. */
+static uint32_t class_for(uint32_t bytes)
+{
+	return bytes <= class_bytes(0) ? 0 : class_within(bytes - 1) + 1;
+}
+
 static uint8_t *spare_take(struct table *t, uint32_t need, uint32_t *cap)
 {
-	uint32_t class = 0;
-	while (class < SPARE_CLASSES && SPARE_BYTES_MIN << class < need)
-		class ++;
-	*cap = class < SPARE_CLASSES ? SPARE_BYTES_MIN << class : need;
-	if (class == SPARE_CLASSES || !t->spare[class])
+	uint32_t class = class_for(need);
+	*cap = class < SPARE_CLASSES ? class_bytes(class) : need;
+	if (class >= SPARE_CLASSES || !t->spare[class])
 		return xmalloc(*cap);
 	uint8_t *p = t->spare[class];
 	memcpy(&t->spare[class], p, sizeof p);
@@ -81,19 +99,16 @@ static uint8_t *spare_take(struct table *t, uint32_t need, uint32_t *cap)
 
 static void spare_give(struct table *t, struct heap *h)
 {
-	uint32_t class = SPARE_CLASSES;
-	while (class && SPARE_BYTES_MIN << (class - 1) > h->cap)
-		class --;
 	uint8_t *p = h->base;
+	uint32_t class = h->cap < class_bytes(0) ? SPARE_CLASSES : class_within(h->cap);
 	*h = (struct heap){0};
-	uint32_t cap = class ? SPARE_BYTES_MIN << (class - 1) : 0;
-	if (!class || t->spare_bytes + cap > SPARE_BYTES_MAX) {
+	if (class >= SPARE_CLASSES || t->spare_bytes + class_bytes(class) > SPARE_BYTES_MAX) {
 		free(p);
 		return;
 	}
-	memcpy(p, &t->spare[class - 1], sizeof p);
-	t->spare[class - 1] = p;
-	t->spare_bytes += cap;
+	memcpy(p, &t->spare[class], sizeof p);
+	t->spare[class] = p;
+	t->spare_bytes += class_bytes(class);
 }
 
 void rows_free(struct table *t)
@@ -165,7 +180,7 @@ struct heap *entry_write(struct table *t, struct entry *en)
 	uint32_t cap = 0, len = 0;
 	if (en->row)
 		len = pack_row_bytes((struct slice){en->row, en->row_len});
-	uint8_t *p = spare_take(t, len + len / 4 + NEW_ROW_BYTES, &cap);
+	uint8_t *p = spare_take(t, len + len / 8 + NEW_ROW_BYTES, &cap);
 	c->live = (struct heap){p, en->row ? unpack(en, p) : 0, cap, 0};
 	return &c->live;
 }
@@ -275,7 +290,7 @@ static void change_commit(struct table *t, struct change *c)
 	if (t->conf.store && en->dirty)
 		t->dirty_bytes -= en->row_len;
 	else if (t->conf.store)
-		dirty_add(t, en);
+		dirty_add(t, en, entry_row_due(en));
 	if (t->conf.store)
 		t->dirty_bytes += row.len;
 	row_replace(t, en, row);

@@ -58,11 +58,11 @@ struct table *table_new(const struct table_conf *conf)
 	return t;
 }
 
-/* With its share of the slots and of the due heap, which are half to two thirds full. */
+/* With its share of the slots, which are half full, and of the due heap, which nearly is. */
 uint64_t entry_bytes(const struct entry *en)
 {
 	return ((sizeof *en + en->key_len + 15) & ~UINT64_C(15)) + 2 * sizeof(slot) +
-	       3 * sizeof(struct due_item) / 2;
+	       5 * sizeof(struct due_item) / 4;
 }
 
 static void entry_free(struct table *t, struct entry *en)
@@ -143,7 +143,6 @@ struct entry *space_add(struct table *t, uint32_t space, struct slice entity, ui
 	INVARIANT((uintptr_t)en >> 48 == 0);
 	en->space = (uint16_t)space;
 	en->key_len = entity.len;
-	en->stored_due = STORE_NO_DUE;
 	en->due_pos = DUE_NONE;
 	memcpy(en->key, entity.p, entity.len);
 	slot_put(s, slot_make(en, hash), hash & s->mask);
@@ -217,8 +216,7 @@ enum status entries_load(
 			return row_damaged(e);
 		t->stats.load_hits++;
 		row_replace(t, missing[i], values[i]);
-		missing[i]->stored_due = entry_row_due(missing[i]);
-		due_set(&t->spaces[missing[i]->space], missing[i], missing[i]->stored_due);
+		due_set(&t->spaces[missing[i]->space], missing[i], entry_row_due(missing[i]));
 	}
 	return ST_OK;
 }

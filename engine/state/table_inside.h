@@ -16,7 +16,6 @@ struct change;
 struct entry {
 	uint8_t *row;          /* committed, packed; NULL: no state */
 	struct change *change; /* of this epoch; NULL: none */
-	int64_t stored_due;    /* of the timer in the store */
 	uint32_t row_len;
 	uint32_t due_pos; /* place in the space's due heap */
 	uint32_t used;    /* epoch of last use, modulo 2^32 */
@@ -65,20 +64,26 @@ struct space {
 	struct buf cold_from_entity;
 };
 
+/* A row that is not in the store as it stands. While it is clean, its timer there is its own. */
+struct dirty {
+	struct entry *en;
+	int64_t stored_due; /* of its timer in the store */
+};
+
 struct flush_item {
 	struct entry *en;
 	uint8_t *row; /* frozen bytes; NULL: delete */
-	uint32_t len;
 	int64_t old_due; /* of its timer in the store */
+	uint32_t len;
 	bool disowned; /* the entry has a newer row: free this one afterwards */
 };
 
 struct flush;
 
-/* Buffers of live rows, kept between epochs by size: SPARE_BYTES_MIN << class at least. Linked
- * through their first bytes. */
-#define SPARE_BYTES_MIN 256u
-#define SPARE_CLASSES 8
+/* Buffers of live rows, kept between epochs by size: 256 bytes, and from there four sizes to each
+ * doubling, as the allocator has them, up to 32 kB. Linked through their first bytes. */
+#define SPARE_LOG_MIN 8u
+#define SPARE_CLASSES 29u
 #define SPARE_BYTES_MAX (1u << 20) /* of a table */
 
 /* Changes lie in chunks, which do not move. */
@@ -94,7 +99,7 @@ struct table {
 	uint32_t live_counted, live_asked;
 	uint64_t epoch;
 	uint64_t bytes, dirty_bytes, nfrozen;
-	struct entry **dirty;
+	struct dirty *dirty;
 	uint32_t ndirty, dirty_cap;
 	struct buf meta;         /* of the last commit */
 	bool meta_dirty;         /* the store's is older */
@@ -124,7 +129,7 @@ enum status entries_load(
 
 /* The committed row becomes a copy of these packed bytes; p NULL: none. */
 void row_replace(struct table *t, struct entry *en, struct slice packed);
-void dirty_add(struct table *t, struct entry *en);
+void dirty_add(struct table *t, struct entry *en, int64_t stored_due);
 enum status row_damaged(struct error *e);
 /* An entry and a row of len as counted against the budget. */
 uint64_t entry_bytes(const struct entry *en);

@@ -586,6 +586,37 @@ START_TEST(reads_make_files_merge)
 }
 END_TEST
 
+static uint64_t cached(const struct world *w)
+{
+	struct store_stats st;
+	w->store->ops->stats(w->store, &st);
+	return st.cache_bytes;
+}
+
+#define CACHED_BY_A_SCAN 16384 /* of more than 200 KB of rows */
+
+/* Going over all rows, as the changelog's snapshot does without end, leaves no blocks in memory. */
+START_TEST(a_scan_is_not_cached)
+{
+	struct world w;
+	struct batch *b = xmalloc(sizeof *b);
+	world_init(&w);
+	world_open(&w);
+	do
+		write_next(w.tasks[0], w.models[0], b);
+	while (b->n < LARGE / 2);
+	uint64_t before = cached(&w);
+	for (int s = 0; s < SPACES; s++)
+		compare_rows(w.tasks[0], w.models[0], s);
+	ck_assert_uint_le(cached(&w), before + CACHED_BY_A_SCAN);
+	compare_gets(w.tasks[0], w.models[0], &w.models[1]->seed);
+	ck_assert_uint_gt(cached(&w), before + CACHED_BY_A_SCAN);
+	world_close(&w);
+	world_release(&w);
+	free(b);
+}
+END_TEST
+
 static const struct layout {
 	const char *key, *value;
 	size_t key_len;
@@ -729,6 +760,7 @@ int main(void)
 	tcase_add_test(tc, random_sequences);
 	tcase_add_test(tc, writers_at_once);
 	tcase_add_test(tc, reads_make_files_merge);
+	tcase_add_test(tc, a_scan_is_not_cached);
 	tcase_add_test(tc, kills);
 	tcase_add_test(tc, a_file_that_does_not_fit);
 	tcase_add_test(tc, a_full_disk);

@@ -4,8 +4,10 @@
 // a budget far too small for the data, over the real RocksDB store. What is read back, which
 // entity is due, and in which order, must not depend on what happens to be in memory.
 #include <check.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -199,6 +201,178 @@ START_TEST(over_store_squeezed)
 }
 END_TEST
 
+#define LIVE_ROWS 300
+#define LIVE_EPOCHS 4
+#define LIVE_ROOM 200 /* for changes, beside an eighth of the row */
+
+static uint32_t live_len(int k)
+{
+	return (uint32_t)(sizeof(struct row) + (unsigned)(k * k) / 16 * 8);
+}
+
+/* Writes row k as it should be at the end of an epoch; every word another. */
+static void live_write(struct heap *h, int k, uint64_t epoch)
+{
+	uint32_t len = live_len(k);
+	if (h->cap < len) {
+		h->base = xrealloc(h->base, len);
+		h->cap = len;
+	}
+	h->len = len;
+	*(struct row *)h->base = (struct row){{ROW_FORMAT, 0, STORE_NO_DUE}, 0};
+	for (uint32_t i = sizeof(struct row_head); i < len; i += 8)
+		memcpy(h->base + i, &(uint64_t){epoch << 32 | (uint32_t)k << 20 | i}, 8);
+}
+
+static void live_check(const struct heap *h, int k, uint64_t epoch)
+{
+	uint32_t len = live_len(k), most = len + len / 8 + LIVE_ROOM;
+	ck_assert_uint_eq(h->len, len);
+	ck_assert_uint_ge(h->cap, len + LIVE_ROOM);
+	ck_assert_uint_le(h->cap, most + most / 4 + 1);
+	for (uint32_t i = sizeof(struct row_head); i < len; i += 8)
+		ck_assert(!memcmp(h->base + i,
+		        &(uint64_t){epoch << 32 | (uint32_t)k << 20 | i}, 8));
+}
+
+/* A live row's buffer, kept from the epoch before or not, is never much larger than the row. */
+START_TEST(live_buffers_fit)
+{
+	struct table *t = open_table(NULL, 1 << 30);
+	struct arena a = {0};
+	struct error e;
+	char text[32];
+	for (uint64_t epoch = 1; epoch <= LIVE_EPOCHS; epoch++) {
+		for (int k = 0; k < LIVE_ROWS; k++) {
+			struct slice s = key_of(text, k);
+			uint64_t hash = entity_hash(s);
+			struct entry *en;
+			ck_assert_int_eq(
+			        table_resolve(t, 0, &s, &hash, 1, &en, &a, &e), ST_OK);
+			struct heap *h = entry_write(t, en);
+			if (epoch > 1)
+				live_check(h, k, epoch - 1);
+			live_write(h, k, epoch);
+			entry_due_changed(t, en);
+		}
+		table_commit(t, slice_of("meta"));
+		arena_reset(&a);
+	}
+	table_free(t);
+	arena_release(&a);
+}
+END_TEST
+
+/* A store whose write waits until it may go on, and then fails or not. */
+struct gate {
+	struct store_task task;
+	struct store_task *store;
+	sem_t go;
+	bool fails;
+};
+
+static enum status gate_meta(
+        struct store_task *t, struct slice *out, struct arena *a, struct error *e)
+{
+	struct store_task *store = ((struct gate *)t)->store;
+	return store->ops->meta(store, out, a, e);
+}
+
+static enum status gate_write(struct store_task *t, const struct store_write *writes,
+        uint32_t n, struct slice meta, struct error *e)
+{
+	struct gate *g = (struct gate *)t;
+	sem_wait(&g->go);
+	if (g->fails)
+		return error_set(e, ERR_RETRIABLE, 0, "it was told to");
+	return g->store->ops->write(g->store, writes, n, meta, e);
+}
+
+static const struct store_ops gate_ops = {.meta = gate_meta, .write = gate_write};
+
+#define GATE_ROWS 40
+
+/* An epoch that writes every step-th row, due at base and its number. */
+static void gate_epoch(struct table *t, int step, int64_t base)
+{
+	struct arena a = {0};
+	struct error e;
+	char text[32];
+	for (int k = 0; k < GATE_ROWS; k += step) {
+		struct slice s = key_of(text, k);
+		uint64_t hash = entity_hash(s);
+		struct entry *en;
+		ck_assert_int_eq(table_resolve(t, 0, &s, &hash, 1, &en, &a, &e), ST_OK);
+		write_row(t, en, base + k, k);
+	}
+	table_commit(t, slice_of("meta"));
+	arena_release(&a);
+}
+
+/* The store has a timer for each row, at the base of its last epoch, and no others. */
+static void gate_timers(struct gate *g, int step, int64_t base, int64_t others)
+{
+	struct store_timer timers[3 * GATE_ROWS];
+	struct arena a = {0};
+	struct error e;
+	uint32_t n = 0;
+	ck_assert_int_eq(
+	        g->store->ops->timers(g->store, slice_of("v1:"), INT64_MIN, (struct slice){0},
+	                STORE_NO_DUE, timers, 3 * GATE_ROWS, &n, &a, &e),
+	        ST_OK);
+	ck_assert_uint_eq(n, GATE_ROWS);
+	for (uint32_t i = 0; i < n; i++) {
+		char text[32] = {0};
+		int k = 0;
+		ck_assert_uint_lt(timers[i].entity.len, sizeof text);
+		memcpy(text, timers[i].entity.p, timers[i].entity.len);
+		ck_assert_int_eq(sscanf(text, "key-%d", &k), 1);
+		ck_assert_int_eq(timers[i].due, (k % step ? others : base) + k);
+	}
+	arena_release(&a);
+}
+
+/* Rows that change while a flush is under way which then fails: their timers in the store are those
+ * from before it, and the next flush takes them out. */
+START_TEST(a_flush_that_fails)
+{
+	struct gate g = {.task = {&gate_ops}};
+	struct store *store;
+	struct error e;
+	char dir[] = "/tmp/weir-table-XXXXXX", cmd[64];
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	sem_init(&g.go, 0, 0);
+	ck_assert_int_eq(rocks_store_open(dir, 8 << 20, &store, &e), ST_OK);
+	ck_assert_int_eq(store->ops->task_open(store, "job/stage/0", &g.store, &e), ST_OK);
+	struct table *t = open_table(&g.task, 1 << 30);
+
+	gate_epoch(t, 1, 1000);
+	sem_post(&g.go);
+	ck_assert_int_eq(table_flush(t, &e), ST_OK);
+	gate_timers(&g, 1, 1000, 0);
+
+	g.fails = true;
+	gate_epoch(t, 1, 2000);
+	ck_assert_int_eq(table_tidy(t, true, true, &e), ST_OK); /* it waits for us */
+	gate_epoch(t, 2, 3000);
+	sem_post(&g.go);
+	ck_assert_int_eq(table_flush(t, &e), ST_ERR);
+	gate_timers(&g, 1, 1000, 0);
+
+	g.fails = false;
+	sem_post(&g.go);
+	ck_assert_int_eq(table_flush(t, &e), ST_OK);
+	gate_timers(&g, 2, 3000, 2000);
+
+	table_free(t);
+	g.store->ops->task_close(g.store);
+	store->ops->close(store);
+	sem_destroy(&g.go);
+	sprintf(cmd, "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("table");
@@ -207,6 +381,8 @@ int main(void)
 	tcase_add_test(tc, memory_only);
 	tcase_add_test(tc, over_store_with_room);
 	tcase_add_test(tc, over_store_squeezed);
+	tcase_add_test(tc, live_buffers_fit);
+	tcase_add_test(tc, a_flush_that_fails);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
