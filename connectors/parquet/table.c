@@ -25,6 +25,8 @@
 #define DAY_MS INT64_C(86400000)
 /* Rows per row group: what a reader can skip by min and max. Fewer would cost compression. */
 #define ROW_GROUP_ROWS 122880
+/* The usual 3 takes half as long again, for a tenth of the bytes. */
+#define ZSTD_LEVEL 1
 #define EXTRA_COLUMNS 3 /* _offset, _day, _gone */
 
 static const char *const head[] = {
@@ -327,8 +329,9 @@ static void copy_sql(const char *path, struct buf *b)
 	buf_str(b, "COPY (FROM weir_day()) TO ");
 	duck_text(b, path);
 	buf_printf(b,
-	        " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, USE_TMP_FILE false)",
-	        ROW_GROUP_ROWS);
+	        " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, ROW_GROUP_SIZE %d,"
+	        " WRITE_BLOOM_FILTER false, USE_TMP_FILE false)",
+	        ZSTD_LEVEL, ROW_GROUP_ROWS);
 }
 
 /* Makes the file what it is to be; the batch's commit makes it durable. */

@@ -40,7 +40,8 @@ class Watch:
         self.args = args
         with open(args.monitor, encoding="utf-8") as file:
             self.job = yaml.safe_load(file)
-        (self.name, self.spec), = self.job["monitors"].items()
+        self.name, self.spec = one_monitor(self.job, "columns")
+        self.skew_name, self.skew_spec = one_monitor(self.job, "skew")
         self.baseline = os.path.normpath(os.path.join(os.path.dirname(args.monitor), self.spec["baseline"]))
         self.folder = os.path.dirname(self.baseline)
         self.topics = {source: self.job["sources"][source]["topic"] for source in PARTITIONS}
@@ -60,6 +61,12 @@ class Watch:
 
     def query(self, sql):
         return model.connect().execute(sql).fetchall()
+
+
+def one_monitor(job, key):
+    """The monitor that has the key, and its name."""
+    (found,) = [(name, spec) for name, spec in job["monitors"].items() if key in spec]
+    return found
 
 
 def took(since):
@@ -192,14 +199,15 @@ def span(text):
 def wait(w, end):
     """What the monitors have found, once every record is taken in and it changes no more."""
     deadline, before = time.monotonic() + WAIT_SECONDS, None
-    columns = {*w.spec["columns"], "_error"}
+    columns = {(w.name, c) for c in (*w.spec["columns"], "_error")}
+    columns |= {(w.skew_name, c) for c in w.skew_spec["skew"]["features"]}
     while time.monotonic() < deadline:
         job = look(w, "")
         if job and job["state"] == "failed":
             raise RuntimeError(f"the job {w.job['job']} failed: {job['error']}")
         found = look(w, "/drift") if job and job["tasks"] and all(
             t["state"] == "running" and t["lag_records"] == 0 for t in job["tasks"]) else None
-        if found and found == before and {s["column"] for s in found["series"] if s["windows"] and
+        if found and found == before and {(s["monitor"], s["column"]) for s in found["series"] if s["windows"] and
                                           s["windows"][-1]["window_end"] == end} == columns:
             return found
         before = found
@@ -225,13 +233,43 @@ def watch_stream(w):
     since = time.monotonic()
     produce_predictions(w)
     found = wait(w, last_window(w))
-    windows = max(len(s["windows"]) for s in found["series"])
-    line("watched", f"{windows} windows of {w.spec['window']}, {len(found['series'])} columns, exactly once, beside the features "
+    series = of(found, w.name)
+    windows = max(len(s["windows"]) for s in series)
+    line("watched", f"{windows} windows of {w.spec['window']}, {len(series)} columns, exactly once, beside the features "
          + took(since))
     return found
 
 
 # ---------------------------------------------------------------- what was found
+
+def of(found, monitor):
+    return [s for s in found["series"] if s["monitor"] == monitor]
+
+
+def skewed(w, found):
+    """(values compared, values whose computed one is not known, {(column, segment): values that differ})."""
+    compared = unknown = 0
+    differ = {}
+    for s in of(found, w.skew_name):
+        k = [t["test"] for t in s["tests"]].index("skew")
+        for x in s["windows"]:
+            known = x["rows"] - x["nulls"]
+            compared, unknown = compared + known, unknown + x["nulls"]
+            if x["values"][k]:
+                where = s["column"], " ".join(s["segment"].values())
+                differ[where] = differ.get(where, 0) + round(x["values"][k] * known)
+    return compared, unknown, differ
+
+
+def report_skew(w, found):
+    section("Was what was served also what is computed?")
+    compared, unknown, differ = skewed(w, found)
+    wrong = sum(differ.values())
+    line("compared", f"{compared:,} served values of {len(w.skew_spec['skew']['features'])} features with those that "
+         f"{w.skew_spec['skew']['view']} computes anew: {100 * wrong / max(compared, 1):.2f} % differ; {unknown:,} more cannot be told")
+    for (column, segment), count in sorted(differ.items(), key=lambda item: -item[1])[:5]:
+        line("differs", f"{column.replace('__', ': ')} of {segment}: {count:,} values")
+
 
 def seasons(w):
     """PSI of two summer months against two winter months, straight from the training set."""
@@ -256,7 +294,7 @@ def alert_text(alerts):
 
 
 def found_rows(w, found, winter):
-    for s in sorted(found["series"], key=lambda s: s["column"] == "_error"):
+    for s in sorted(of(found, w.name), key=lambda s: s["column"] == "_error"):
         error = s["column"] == "_error"
         k = [t["test"] for t in s["tests"]].index("brier" if error else "psi")
         known = [(x["values"][k], x["window_start"]) for x in s["windows"] if x["values"][k] is not None]
@@ -264,7 +302,7 @@ def found_rows(w, found, winter):
         past = sum(bool(x["breached"][k]) for x in s["windows"])
         yield (value if not error else -1, ("Brier of scores and labels" if error else s["column"].replace("__", ": "),
                cell(winter.get(s["column"])), f"{value:.2f}", day(start), f"{past} of {len(known)}",
-               alert_text([a for a in found["alerts"] if a["column"] == s["column"]])))
+               alert_text([a for a in found["alerts"] if (a["monitor"], a["column"]) == (w.name, s["column"])])))
 
 
 def report(w, found):
@@ -274,6 +312,7 @@ def report(w, found):
     table([("column", "PSI winter to summer", "worst week", "of", "weeks past threshold", "alert")] + [r for _, r in rows])
     print(dim(f"  a week's predictions beside the baseline: PSI past {w.spec['tests']['psi']}, "
               f"alert after {w.spec['sustain']} such weeks in a row"))
+    report_skew(w, found)
     print()
     prefix, job = os.environ.get("WEIR_PREFIX", "weir"), w.job["job"]
     line("drawn at", bold(f"http://{w.args.http}/#{job}") + ": both histograms, each test over time")

@@ -20,7 +20,8 @@ import world
 from nodes import BIN, weir
 from world import IN_PLACE, MOVED, RUN, SERVERS, SPEC, VIEWS
 
-LIVE, REPLAY, AGAIN, KILLED, ONE, WATCH = (f"{RUN}{word}" for word in ("live", "replay", "again", "killed", "one", "watch"))
+LIVE, REPLAY, AGAIN, KILLED, ONE, WATCH, BUG = (
+    f"{RUN}{word}" for word in ("live", "replay", "again", "killed", "one", "watch", "bug"))
 TOPICS, SINGLE = f"{RUN}.", f"{RUN}.one."
 PARTITIONS = {"departures": 4, "arrivals": 4, "weather": 2}
 ONLINE_AT_LEAST = 500
@@ -117,7 +118,7 @@ def test_model_is_trained_and_its_predictions_are_watched():
     with world.node(LIVE) as node:
         out = watching.watched(LIVE, node, TOPICS, watching.exported(LIVE))
         assert node.stop(60) == 0, node.log()[-3000:]
-    for part in ("A training set", "rows 20,000 to 20,004", "A model", "Brier score", "scored as a stream", "What has drifted",
+    for part in ("A training set", "Was what was served also what is computed?", "rows 20,000 to 20,004", "A model", "Brier score", "scored as a stream", "What has drifted",
                  f"http://{node.http}/#flights_model", "PSI", "temp_now"):
         assert part in out, (part, out)
     found, models = watching.skill(TOPICS)
@@ -127,6 +128,13 @@ def test_model_is_trained_and_its_predictions_are_watched():
     assert found["trained_on"] > 10_000 < found["measured_on"], found
     have["drift"] = watching.drift(LIVE)
     _, records, _, alerts = have["drift"]
+    served = watching.of(records, watching.SKEW)
+    assert {r["column"] for r in served} == {*watching.SERVED} and len({r["segment"]["carrier"] for r in served}) > 10, served
+    wrong = [r for r in served if r["nulls"] or r["examples"] or any(t["breached"] for t in r["tests"])]
+    assert not wrong, wrong
+    assert ": 0.00 % differ; 0 more" in out, out
+    everything, records = records, watching.of(records, watching.MONITOR)
+    assert len(everything) == len(records) + len(served)
     assert {r["column"] for r in records} == {*watching.COLUMNS, "_error"}, records
     assert len({r["window_start"] for r in records}) >= 4, records
     predictions = sum(r["rows"] for r in records if r["column"] == "score")
@@ -145,6 +153,24 @@ def test_the_same_drift_and_alerts_once_more():
     one, two = (watching.settled(*found) for found in (first, second))
     assert one == two, [pair for pair in zip(one, two) if pair[0] != pair[1]][:5]
     return f"{len(first[0])} records and {len(first[2])} alerts, byte for byte"
+
+
+def test_a_bug_in_one_served_feature_of_one_carrier_is_found_and_named():
+    with world.node(BUG) as node:
+        w, found, wrong = watching.with_bug(BUG, node, TOPICS)
+        _, _, differ = watching.watch.skewed(w, found)
+        assert node.stop(60) == 0, node.log()[-3000:]
+    _, records, _, alerts = watching.drift(BUG)
+    carrier, column = watching.SCALED
+    assert list(differ) == [(column, carrier)], differ
+    said = [r for r in watching.of(records, watching.SKEW) if any(t["test"] == "skew" and t["value"] for t in r["tests"])]
+    assert said and {(r["segment"]["carrier"], r["column"]) for r in said} == {(carrier, column)}, said
+    assert 0 < differ[column, carrier] <= wrong, (differ, wrong)  # the newest window is open still
+    for example in (x for r in said for x in r["examples"]):
+        assert abs(float(example["served"]) / float(example["computed"]) - 1.1) < 1e-6, example
+    named = {(a["segment"]["carrier"], a["column"], a["state"]) for a in alerts if a["monitor"] == watching.SKEW[0]}
+    assert named == {(carrier, column, "firing")}, named
+    return f"{differ[column, carrier]:,} of {wrong:,} wrong values in closed windows, {len(said)} records name them, no other does"
 
 
 def test_final_values_of_repartitioned_views_whatever_the_order():

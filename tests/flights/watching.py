@@ -18,7 +18,9 @@ from world import SERVERS
 SPLIT, SUSTAIN = "2013-02-01", 1
 
 with open(os.path.join(world.JOB, "monitor.yaml"), encoding="utf-8") as _file:
-    (COLUMNS,) = [spec["columns"] for spec in yaml.safe_load(_file)["monitors"].values()]
+    MONITOR, SKEW = (watch.one_monitor(_job, key) for _job in [yaml.safe_load(_file)] for key in ("columns", "skew"))
+COLUMNS, SERVED = MONITOR[1]["columns"], list(SKEW[1]["skew"]["features"])
+SCALED = "UA", "aircraft__mean_arr_delay_24h"  # a bug in what is served
 
 
 def monitor_file(topics):
@@ -70,6 +72,40 @@ def again(prefix, node, topics):
     watch.wait(w, watch.last_window(w))
 
 
+def scaled_bug(source, value):
+    """(the value as a server with the bug logs it, whether the bug shows)."""
+    served = json.loads(value)
+    if source != "predictions" or served["carrier"] != SCALED[0]:
+        return value, False
+    right = served[SCALED[1]]
+    if right is not None:
+        served[SCALED[1]] = right * 1.1
+    return json.dumps(served), bool(right)
+
+
+def with_bug(prefix, node, topics):
+    """The predictions once more, with the bug in them, into topics of their own: (found, how many values are wrong)."""
+    path = os.path.join(os.path.dirname(monitor_file(topics)), "bug.yaml")
+    with open(monitor_file(topics), encoding="utf-8") as file:
+        text = file.read().replace("topic: " + topics + "flight_", "topic: " + topics + "bug_flight_")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.environ["WEIR_BROKERS"] = SERVERS.brokers
+    w = watch.Watch(watch.argparse.Namespace(http=node.http, monitor=path, weir=BIN))
+    watch.produce.make_topics(w.config, w.topics, watch.PARTITIONS)
+    failures, wrong, done = watch.produce.Failures(), 0, 0
+    producer = watch.produce.producer_open(w.config, failures)
+    for source, key, value, ms in watch.logged(w):
+        value, shows = scaled_bug(source, value)
+        watch.produce.send(producer, w.topics[source], value, key, timestamp=ms)
+        wrong, done = wrong + shows, done + 1
+        if done % watch.produce.TICK == 0:
+            producer.poll(0)
+    assert producer.flush(60) == 0 and not failures.count, failures
+    exits(0, "deploy", path, "--brokers", SERVERS.brokers, "--prefix", prefix)
+    return w, watch.wait(w, watch.last_window(w)), wrong
+
+
 def newest(records):
     found = {}
     for partition in records.values():
@@ -86,6 +122,10 @@ def drift(prefix):
     return found, [decoder.decode(v) for v in found.values()], alerts, [decoder.decode(v) for v in alerts]
 
 
+def of(records, monitor):
+    return [r for r in records if r["monitor"] == monitor[0]]
+
+
 def settled(by_key, records, alerts, decoded):
     """What no later record could change, in order, as bytes: labels restate the newest window still."""
     end = max(r["window_end"] for r in records)
@@ -97,7 +137,7 @@ def settled(by_key, records, alerts, decoded):
 def due_alerts(records):
     """{(column, state, start of the window that decided)}: psi of each column, by the rules of the reference."""
     due, by_column = set(), {}
-    for record in records:
+    for record in of(records, MONITOR):
         by_column.setdefault(record["column"], []).append(record)
     for column, series in by_column.items():
         firing, breaching, quiet = False, 0, 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/guide/training-data.md: its commands, SQL and Python over generated rows, against the rules of the
-point-in-time join done row by row. pandas and Polars blocks run where those are installed.
+point-in-time join done row by row. Blocks for pandas and Polars run where those are installed, Spark's where it is.
 """
 import csv
 import datetime as dt
@@ -15,6 +15,8 @@ import subprocess
 import tempfile
 
 import duckdb
+
+import spark
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TMP = tempfile.mkdtemp(prefix="guide.", dir=os.environ.get("WEIR_TMP"))
@@ -206,15 +208,14 @@ def checks(rows, labels):
             print(f"{name} is not installed: not run")
             continue
         yield name, lambda: values(python(texts)) == plain
-    if importlib.util.find_spec("pyspark"):
-        yield "spark", lambda: spark(*blocks("python", "spark")) == sorted(map(tuple, (r.values() for r in rows)), key=str)
-    else:
-        print("pyspark is not installed: not run")
+    if spark.there():
+        yield "spark", lambda: spark_rows(*blocks("python", "spark")) == sorted((tuple(r.values()) for r in rows), key=str)
 
 
-def spark(text):
+def spark_rows(text):
     """The block's rows as they were written, times in milliseconds."""
     space = {}
+    spark.session(TMP)  # which the block then gets
     exec(compile(text, "training-data.md", "exec"), space)
     assert dict(space["rows"].dtypes)["event_time"] == "timestamp", space["rows"].dtypes
     found = space["rows"].selectExpr("tailnum", "unix_millis(event_time)", "unix_millis(known_at)", "source_partition",

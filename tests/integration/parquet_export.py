@@ -2,7 +2,7 @@
 """weir export, from a real engine's offline topics: every row of the topic is in the files, with the
 types that docs/reference/parquet.md promises; again changes nothing; kills leave nothing torn.
 
-pandas, pyarrow, Polars and Spark are looked at where they are installed.
+pandas, pyarrow and Polars are looked at where they are installed, Spark where it is.
 """
 import base64
 import datetime as dt
@@ -25,6 +25,8 @@ import duckdb
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+import spark
 
 BIN, BROKERS = os.environ["WEIR_BIN"], os.environ["WEIR_BROKERS"]
 PREFIX = f"pq{os.getpid()}-{int(time.time()) % 100000}"
@@ -296,14 +298,11 @@ def check_polars(to):
 
 
 def check_spark(to):
-    """Not among CI's packages, being large: tests/README.md has the command."""
-    if not installed("pyspark"):
+    if not spark.there():
         return
-    from pyspark.sql import SparkSession
-    spark = SparkSession.builder.master("local[1]").config("spark.sql.session.timeZone", "UTC") \
-        .config("spark.ui.enabled", "false").config("spark.sql.warehouse.dir", f"{TMP}/warehouse").getOrCreate()
+    session = spark.session(TMP)
     try:
-        rows = spark.read.parquet(f"{to}/{VIEW}/v1")
+        rows = session.read.parquet(f"{to}/{VIEW}/v1")
         assert dict(rows.dtypes) == SPARK, rows.dtypes
         got = rows.selectExpr("count(*)", "sum(unix_millis(event_time))", "sum(unix_micros(a_us))", "sum(a_long)",
                               "sum(a_dec)", "sum(a_double)", "sum(length(a_text))", "count(source_offset)").collect()
@@ -316,7 +315,7 @@ def check_spark(to):
             assert abs(float(g) - float(w)) <= 1e-9 * abs(float(w)), (got, want)
         print("Spark reads the same rows")
     finally:
-        spark.stop()
+        session.stop()
 
 
 def check_kills(to):

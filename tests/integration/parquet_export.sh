@@ -5,4 +5,5 @@
 set -euo pipefail
 CACHE=${WEIR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir}
 PYTHON=${WEIR_TEST_PYTHON:-$CACHE/venv/bin/python}
-exec "$PYTHON" -B "$(dirname "${BASH_SOURCE[0]}")/parquet_export.py"
+HERE=$(dirname "${BASH_SOURCE[0]}")
+PYTHONPATH=$HERE/../lib exec "$PYTHON" -B "$HERE/parquet_export.py"

@@ -448,6 +448,15 @@ END_TEST
 
 /* -- odd windows -- */
 
+static void x_at(struct world *w, int32_t partition, int64_t s)
+{
+	char text[200];
+	snprintf(text, sizeof text,
+		"{\"at\":%lld,\"id\":\"a\",\"version\":null,\"x\":1,\"score\":0,\"color\":null}",
+		(long long)(T0 + s * 1000));
+	produce(w, "predictions", partition, T0 + s * 1000, text);
+}
+
 START_TEST(odd_windows)
 {
 	static const struct {
@@ -479,11 +488,13 @@ START_TEST(odd_windows)
 			        (long long)at, windows[i].x, windows[i].color);
 			produce(&w, "predictions", 0, at, text);
 		}
+	/* Without the monitored columns, which may be null. */
 	produce(&w, "predictions", 0, T0 + 200000,
 	        "{\"at\":1700000200000,\"id\":\"a\",\"version\":null,\"score\":0}");
+	x_at(&w, 0, 400);
 	settle(&w);
 	out_read(&w, &o);
-	ck_assert_uint_eq(o.n, 8); /* a window without rows has no record */
+	ck_assert_uint_eq(o.n, 10); /* a window without rows has no record */
 	ck_assert_ptr_null(record_of(&o, "x", T0 + 10000));
 	const struct drift_record *r = record_of(&o, "x", T0);
 	ck_assert_int_eq(r->rows, 5);
@@ -502,6 +513,11 @@ START_TEST(odd_windows)
 	ck_assert_double_eq(value_of(r, "new_category"), 1);
 	r = record_of(&o, "color", T0 + 60000);
 	ck_assert_double_eq(value_of(r, "rows"), 1);
+	r = record_of(&o, "x", T0 + 200000);
+	ck_assert_int_eq(r->rows, 1);
+	ck_assert_int_eq(r->nulls, 1);
+	ck_assert_double_eq(value_of(r, "null_rate"), 1);
+	ck_assert(isnan(value_of(r, "psi")));
 	for (uint32_t i = 0; i < o.n; i++)
 		for (uint32_t k = 0; k < o.records[i].ntests; k++)
 			ck_assert(!isinf(o.records[i].tests[k].value));
@@ -511,15 +527,6 @@ START_TEST(odd_windows)
 END_TEST
 
 /* -- partitions that fall silent -- */
-
-static void x_at(struct world *w, int32_t partition, int64_t s)
-{
-	char text[200];
-	snprintf(text, sizeof text,
-		"{\"at\":%lld,\"id\":\"a\",\"version\":null,\"x\":1,\"score\":0,\"color\":null}",
-		(long long)(T0 + s * 1000));
-	produce(w, "predictions", partition, T0 + s * 1000, text);
-}
 
 static int64_t parts_end(struct world *w)
 {
