@@ -6,8 +6,9 @@
  */
 #include "connectors/redis/dump.h"
 
-#include <pthread.h>
 #include <string.h>
+
+#include "connectors/redis/crc64.h"
 
 #define TYPE_HASH_LISTPACK 16
 #define RDB_VERSION 10 /* Redis 7.0, the first with functions */
@@ -16,42 +17,6 @@
 #define LP_COUNT_UNKNOWN 65535
 #define HEAD_BYTES (1 + 5 + 6) /* type, length, the listpack's own header */
 #define ENTRY_MORE 10          /* of an entry, at most, beside its text */
-
-// ---- CRC64 ----
-
-static uint64_t table[8][256];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void table_make(void)
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint64_t c = i;
-		for (int k = 0; k < 8; k++)
-			c = c & 1 ? c >> 1 ^ 0x95ac9329ac4bc9b5u : c >> 1;
-		table[0][i] = c;
-	}
-	for (int t = 1; t < 8; t++)
-		for (uint32_t i = 0; i < 256; i++)
-			table[t][i] = table[0][table[t - 1][i] & 0xff] ^ table[t - 1][i] >> 8;
-}
-
-/* Eight bytes at a time (Kounavis and Berry 2005). */
-uint64_t dump_crc64(struct slice s)
-{
-	uint64_t c = 0;
-	pthread_once(&once, table_make);
-	for (; s.len >= 8; s.p += 8, s.len -= 8) {
-		uint64_t v;
-		memcpy(&v, s.p, 8);
-		c ^= v;
-		c = table[7][c & 0xff] ^ table[6][c >> 8 & 0xff] ^ table[5][c >> 16 & 0xff] ^
-		    table[4][c >> 24 & 0xff] ^ table[3][c >> 32 & 0xff] ^
-		    table[2][c >> 40 & 0xff] ^ table[1][c >> 48 & 0xff] ^ table[0][c >> 56];
-	}
-	for (; s.len; s.p++, s.len--)
-		c = table[0][(c ^ *s.p) & 0xff] ^ c >> 8;
-	return c;
-}
 
 // ---- entries; all into reserved room ----
 
@@ -94,27 +59,6 @@ void dump_entry(struct buf *b, struct slice text)
 	put_back(b, from);
 }
 
-static void int_entry(struct buf *b, int64_t v)
-{
-	buf_reserve(b, ENTRY_MORE);
-	size_t from = b->len;
-	if (v >= 0 && v <= 127) {
-		put(b, (uint64_t)v, 1);
-	} else if (v >= -4096 && v <= 4095) {
-		uint64_t bits = (uint64_t)v & 0x1fff;
-		put(b, 0xc0 | bits >> 8, 1);
-		put(b, bits, 1);
-	} else {
-		int bytes = v == (int16_t)v                         ? 2
-		            : v >= -(1 << 23) && v <= (1 << 23) - 1 ? 3
-		            : v == (int32_t)v                       ? 4
-		                                                    : 8;
-		put(b, bytes == 8 ? 0xf4u : 0xefu + (unsigned)bytes, 1);
-		put(b, (uint64_t)v, bytes);
-	}
-	put_back(b, from);
-}
-
 // ---- a hash ----
 
 void dump_init(struct dump *d)
@@ -144,14 +88,15 @@ void dump_text(struct dump *d, struct slice text)
 
 void dump_int(struct dump *d, int64_t v)
 {
-	int_entry(&d->b, v);
+	buf_reserve(&d->b, DUMP_INT_ROOM);
+	d->b.len = (size_t)(dump_put_int(d->b.p + d->b.len, v) - d->b.p);
 	d->n++;
 }
 
-void dump_raw(struct dump *d, struct slice entry)
+void dump_raw(struct dump *d, struct slice entries, uint32_t n)
 {
-	buf_slice(&d->b, entry);
-	d->n++;
+	buf_slice(&d->b, entries);
+	d->n += n;
 }
 
 struct slice dump_end(struct dump *d)
@@ -167,6 +112,6 @@ struct slice dump_end(struct dump *d)
 	put(&head, len, 4);
 	put(&head, d->n < LP_COUNT_UNKNOWN ? d->n : LP_COUNT_UNKNOWN, 2);
 	put(b, RDB_VERSION, 2);
-	put(b, dump_crc64(buf_view(b)), 8);
+	put(b, crc64(buf_view(b)), 8);
 	return buf_view(b);
 }

@@ -10,6 +10,8 @@
 #ifndef WEIR_CONNECTORS_REDIS_DUMP_H
 #define WEIR_CONNECTORS_REDIS_DUMP_H
 
+#include <endian.h>
+
 #include "base/buf.h"
 
 struct dump {
@@ -22,15 +24,49 @@ void dump_release(struct dump *d);
 void dump_begin(struct dump *d);
 void dump_text(struct dump *d, struct slice text);
 void dump_int(struct dump *d, int64_t v); /* reads back as its digits */
-/* An entry made before, by dump_entry. */
-void dump_raw(struct dump *d, struct slice entry);
+/* Entries made before, by dump_entry. */
+void dump_raw(struct dump *d, struct slice entries, uint32_t n);
 /* The whole payload; valid until the next begin. */
 struct slice dump_end(struct dump *d);
 
 /* Appends the entry of a text, for dump_raw. */
 void dump_entry(struct buf *b, struct slice text);
 
-/* Redis's CRC64 (Jones), as its test has it: e9c6d914c4b8d9ca of "123456789". */
-uint64_t dump_crc64(struct slice s);
+/* For a writer that has made room already: where the entry ends. Up to so many bytes are written,
+ * be the entry shorter. */
+#define DUMP_INT_ROOM 10
+static inline uint8_t *dump_put_int(uint8_t *p, int64_t v)
+{
+	uint64_t bits = htole64((uint64_t)v);
+	uint8_t bytes = 8, code = 0xf4;
+	if (v >= 0 && v <= 127) {
+		p[0] = (uint8_t)v;
+		p[1] = 1;
+		return p + 2;
+	}
+	if (v >= -4096 && v <= 4095) {
+		p[0] = (uint8_t)(0xc0 | ((uint64_t)v >> 8 & 0x1f));
+		p[1] = (uint8_t)v;
+		p[2] = 2;
+		return p + 3;
+	}
+	if (v == (int32_t)v) {
+		bytes = v == (int16_t)v ? 2 : v >= -(1 << 23) && v < 1 << 23 ? 3 : 4;
+		code = (uint8_t)(0xef + bytes);
+	}
+	p[0] = code;
+	memcpy(p + 1, &bits, 8);
+	p[1 + bytes] = (uint8_t)(1 + bytes);
+	return p + 2 + bytes;
+}
+
+/* The same of a text of less than 64 bytes that stands at p + 1 already. */
+#define DUMP_SHORT_MAX 63
+static inline uint8_t *dump_put_short(uint8_t *p, size_t len)
+{
+	p[0] = (uint8_t)(0x80 | len);
+	p[1 + len] = (uint8_t)(1 + len);
+	return p + 2 + len;
+}
 
 #endif

@@ -7,15 +7,14 @@
  */
 #include "connectors/redis/encode.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "connectors/redis/function.h"
-#include "data/avro.h"
 
-#define INTEGRAL_MAX 1e15 /* doubles below it without a fraction are text without a point */
+#define BEGIN_ENTRIES 3 /* of the fields that all rows begin with */
+#define ROWS_AHEAD 4    /* so many rows before its turn a row's bytes are asked for */
 
 static void put_raw(struct buf *b, const void *p, size_t n)
 {
@@ -53,17 +52,9 @@ static void word_str(struct buf *b, const char *s)
 void encode_view_init(struct encode_view *ev, const struct online_view *v, const char *prefix,
         struct arena *a)
 {
-	struct buf b;
 	ev->view = v;
 	ev->key = slice_of(arena_printf(a, "%s:%s:%u:", prefix, v->name, v->version));
-	ev->names = arena_calloc(a, v->nfeatures, sizeof(*ev->names));
-	buf_init(&b);
-	for (uint32_t i = 0; i < v->nfeatures; i++) {
-		b.len = 0;
-		dump_entry(&b, slice_of(v->features[i].name));
-		ev->names[i] = arena_slice(a, buf_view(&b));
-	}
-	buf_release(&b);
+	row_plan_init(&ev->row, v->features, v->nfeatures, a);
 }
 
 struct encoder *encoder_new(void)
@@ -110,37 +101,6 @@ static void row_key(struct encoder *c, const struct encode_view *ev, struct slic
 	c->nkeys++;
 }
 
-/* The text that value_text gives, but that whole numbers are kept as such. */
-static void row_value(struct encoder *c, const struct type *t, const struct value *v)
-{
-	double d = v->f64;
-	if (t->kind == KIND_LONG || t->kind == KIND_INT) {
-		dump_int(&c->row, v->i64);
-	} else if (t->kind == KIND_DOUBLE && fabs(d) < INTEGRAL_MAX && (double)(int64_t)d == d &&
-	           !(d == 0 && signbit(d))) {
-		dump_int(&c->row, (int64_t)d);
-	} else {
-		c->text.len = 0;
-		value_text(&c->text, t, v);
-		dump_text(&c->row, buf_view(&c->text));
-	}
-}
-
-static void row_features(struct encoder *c, const struct encode_view *ev, struct slice bytes)
-{
-	struct reader r = reader_of(bytes);
-	const struct online_view *v = ev->view;
-	for (uint32_t i = 0; i < v->nfeatures; i++) {
-		struct value value;
-		avro_read(&r, &v->features[i].type, v->features[i].nullable, &value);
-		if (value.null)
-			continue;
-		dump_raw(&c->row, ev->names[i]);
-		row_value(c, &v->features[i].type, &value);
-	}
-	INVARIANT(!r.failed && r.p == r.end);
-}
-
 /* _v first, where the guard finds it at once. */
 static void rows_begin(struct encoder *c, const char *version)
 {
@@ -156,12 +116,11 @@ static void row_encode(
 	row_key(c, ev, row->entity);
 	word_int(&c->args, online_row_expires(ev->view, row));
 	dump_begin(&c->row);
-	dump_raw(&c->row, buf_view(&c->begin));
-	c->row.n += 2; /* there were three */
+	dump_raw(&c->row, buf_view(&c->begin), BEGIN_ENTRIES);
 	dump_int(&c->row, row->event_time);
 	dump_text(&c->row, slice_of("_k"));
 	dump_int(&c->row, row->known_at);
-	row_features(c, ev, row->features);
+	row_features(&ev->row, row->features, &c->memo, &c->text, &c->row);
 	struct slice hash = dump_end(&c->row);
 	word(&c->args, hash.p, hash.len);
 	c->nargs += 2;
@@ -210,6 +169,16 @@ static struct call *call_end(
 	return call;
 }
 
+/* The worker has gone over the whole epoch since it made the row. */
+static void row_ahead(const struct online_epoch *ep, uint32_t i)
+{
+	if (i >= ep->nrows)
+		return;
+	__builtin_prefetch(ep->rows[i].entity.p);
+	__builtin_prefetch(ep->rows[i].features.p);
+	__builtin_prefetch(ep->rows[i].features.p + 64);
+}
+
 struct call *encode_calls(struct encoder *c, const struct encode_epoch *in, struct call **last,
         size_t *bytes, uint32_t *ncalls)
 {
@@ -224,6 +193,7 @@ struct call *encode_calls(struct encoder *c, const struct encode_epoch *in, stru
 		call_begin(c);
 		while (i < ep->nrows && i - from < CALL_ROWS_MAX &&
 		        c->keys.len + c->args.len < CALL_BYTES_MAX) {
+			row_ahead(ep, i + ROWS_AHEAD);
 			row_encode(c, in->views[ep->rows[i].view], &ep->rows[i]);
 			i++;
 		}

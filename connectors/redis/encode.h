@@ -7,6 +7,7 @@
 #define WEIR_CONNECTORS_REDIS_ENCODE_H
 
 #include "connectors/redis/dump.h"
+#include "connectors/redis/row.h"
 #include "run/online_task.h"
 #include "run/online_view.h"
 
@@ -26,8 +27,8 @@ struct call {
 /* A view with what is the same in each of its rows. */
 struct encode_view {
 	const struct online_view *view;
-	struct slice key;    /* "<prefix>:<view>:<version>:" */
-	struct slice *names; /* per feature, as dump_raw takes it */
+	struct slice key; /* "<prefix>:<view>:<version>:" */
+	struct row_plan row;
 };
 void encode_view_init(struct encode_view *ev, const struct online_view *v, const char *prefix,
         struct arena *a);
@@ -38,6 +39,7 @@ struct encoder {
 	struct buf keys, args, text;
 	struct dump row;
 	struct buf begin; /* the fields that all rows of an epoch begin with */
+	struct row_memo memo;
 	uint32_t nkeys, nargs;
 };
 struct encoder *encoder_new(void);
