@@ -91,7 +91,7 @@ static enum status task_settled(struct online *o, struct online_task *t, struct 
 {
 	int64_t until = now_ns() + (int64_t)RECORD_WAIT_MS * 1000000;
 	uint64_t seq = t->queued_seq;
-	while (t->done_seq < seq && online_wait(o, until))
+	while (t->done_seq < seq && online_wait_call(o, seq, until))
 		;
 	if (t->done_seq >= seq)
 		return ST_OK;

@@ -36,12 +36,13 @@ struct online {
 	struct encode_view *encoded[ONLINE_VIEWS_MAX];
 
 	pthread_mutex_t lock;   /* for all down to stats; never held over I/O */
-	pthread_cond_t changed; /* calls were answered or dropped, or the link changed */
+	pthread_cond_t changed; /* the call awaited is done, or the link changed */
 	struct online_views views;
 	struct online_tasks tasks;
 	struct encoder *encoders;
 	struct call *head, *tail; /* appended by callers, taken off by the writer alone */
 	uint64_t queued_seq, done_seq, discarded;
+	uint64_t awaited; /* somebody waits for this call, or one after it */
 	enum link link;
 	int64_t down_since_ns; /* while not LINK_UP */
 	uint64_t generation;
@@ -55,6 +56,7 @@ struct online {
 	uint32_t inflight; /* calls up to sent */
 	bool loaded;       /* the function, over this connection */
 	bool lost;         /* a connection that was up; generation grows when it is again */
+	int wake_bytes; /* so many bytes of answers end a wait */
 	int64_t progress_ns;
 	uint32_t failures; /* since it was up */
 
@@ -81,5 +83,7 @@ enum status ask_view_delete(
 
 /* Waits on changed until then (clock_mono_ns); false: the time is over. Under the lock. */
 bool online_wait(struct online *o, int64_t until_ns);
+/* The same, of one who waits for a call to be done. */
+bool online_wait_call(struct online *o, uint64_t seq, int64_t until_ns);
 
 #endif

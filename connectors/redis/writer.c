@@ -30,7 +30,7 @@
 #define BACKOFF_MS_MIN 25
 #define BACKOFF_MS_MAX 5000
 #define SEND_CALLS_MAX 16
-#define READS_MAX 64 /* per turn, so that sending goes on */
+#define ANSWER_BYTES_MIN 16 /* "*3\r\n:1\r\n:0\r\n:0\r\n"; all errors are longer */
 #define IDLE_POLL_MS 10000
 
 void writer_wake(struct online *o)
@@ -102,6 +102,7 @@ static enum status link_open(struct online *o, struct error *e)
 	o->sent_bytes = 0;
 	o->inflight = 0;
 	o->loaded = false;
+	o->wake_bytes = 1; /* a socket's own */
 	o->progress_ns = now_ns();
 	pthread_mutex_lock(&o->lock);
 	o->link = LINK_OPEN;
@@ -125,7 +126,10 @@ static struct call *queue_pop(struct online *o)
 		o->sent = NULL;
 	o->done_seq = c->task->done_seq = c->seq;
 	o->stats.backlog_bytes -= sizeof(*c) + c->len;
-	pthread_cond_broadcast(&o->changed);
+	if (o->done_seq >= o->awaited) {
+		o->awaited = UINT64_MAX; /* who waits for a later one says so again */
+		pthread_cond_broadcast(&o->changed);
+	}
 	return c;
 }
 
@@ -235,24 +239,20 @@ static enum status answer(struct online *o, const redisReply *r, struct error *e
 	return ST_OK;
 }
 
+/* One read a turn: it holds more answers than a pipeline has, and poll tells of any rest. */
 static enum status receive(struct online *o, struct error *e)
 {
-	enum status st = ST_OK;
-	for (int i = 0; i < READS_MAX && st == ST_OK; i++) {
-		redisReply *r;
-		st = wire_read(&o->wire, e);
-		enum status parsed = wire_reply(&o->wire, &r, e);
-		while (parsed == ST_OK && r) {
-			parsed = answer(o, r, e);
-			freeReplyObject(r);
-			o->progress_ns = now_ns();
-			if (parsed == ST_OK)
-				parsed = wire_reply(&o->wire, &r, e);
-		}
-		if (parsed != ST_OK)
-			return ST_ERR;
+	redisReply *r;
+	enum status st = wire_read(&o->wire, e);
+	enum status parsed = wire_reply(&o->wire, &r, e);
+	while (parsed == ST_OK && r) {
+		parsed = answer(o, r, e);
+		freeReplyObject(r);
+		o->progress_ns = now_ns();
+		if (parsed == ST_OK)
+			parsed = wire_reply(&o->wire, &r, e);
 	}
-	return st == ST_ERR ? ST_ERR : ST_OK;
+	return st == ST_ERR || parsed != ST_OK ? ST_ERR : ST_OK;
 }
 
 /* -- sending -- */
@@ -328,6 +328,18 @@ static enum status send_some(struct online *o, bool *full, struct error *e)
 	return ST_OK;
 }
 
+/* Half of the answers under way are worth a turn: a wake for each costs more than it tells,
+ * and the server has the other half to do meanwhile. What waits for the last one is woken by it,
+ * and a time-out comes after a last look at what is there. On a unix socket it is no matter. */
+static void wake_at(struct online *o)
+{
+	int bytes = o->inflight > 1 ? (int)(o->inflight / 2) * ANSWER_BYTES_MIN : 1;
+	if (bytes == o->wake_bytes)
+		return;
+	o->wake_bytes = bytes;
+	setsockopt(wire_fd(&o->wire), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+}
+
 static enum status wait_turn(struct online *o, bool full, struct error *e)
 {
 	bool busy = full || o->inflight || o->sent_bytes;
@@ -337,6 +349,7 @@ static enum status wait_turn(struct online *o, bool full, struct error *e)
 		return error_set(e, ERR_RETRIABLE, ETIMEDOUT, "redis %s: no answer for %d ms",
 		        o->address.shown, o->command_ms);
 	short out = full ? POLLOUT : 0;
+	wake_at(o);
 	struct pollfd p[2] = {{.fd = wire_fd(&o->wire), .events = (short)(POLLIN | out)},
 	        {.fd = o->wake_fd, .events = POLLIN}};
 	uint64_t count;
