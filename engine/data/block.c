@@ -155,7 +155,7 @@ void block_key(const struct block *b, int64_t incarnation_ms, int64_t epoch, uin
 /* A row's key has two bars: an entity's own are escaped. */
 bool block_key_is(struct slice key)
 {
-	const uint8_t *bar = memchr(key.p, '|', key.len);
+	const uint8_t *bar = key.len ? memchr(key.p, '|', key.len) : NULL;
 	return bar && !memchr(bar + 1, '|', (size_t)(key.p + key.len - bar - 1));
 }
 
