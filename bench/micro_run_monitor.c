@@ -148,7 +148,7 @@ static void run(bool segments, uint64_t predictions)
 	struct op_conf conf = {.plan = plan,
 	        .stage = &plan->stages[0],
 	        .step = &plan->stages[0].steps[0],
-	        .output = {NULL, append}};
+	        .output = {NULL, append, NULL}};
 	struct op *op;
 	if (def->open(&conf, &op, &e))
 		exit(1);

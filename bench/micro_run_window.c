@@ -168,7 +168,7 @@ struct rig {
 
 static void rig_open(struct rig *r, const struct plan *p, struct error *e)
 {
-	struct op_conf conf = {.plan = p, .stage = &p->stages[0], .output = {NULL, append},
+	struct op_conf conf = {.plan = p, .stage = &p->stages[0], .output = {NULL, append, NULL},
 	        .online = true};
 	r->def = &operator_window;
 	must(r->def->open(&conf, &r->op, e), e);

@@ -15,7 +15,7 @@ from queries import QUERIES, TARGETS
 
 ROWS = (("multi", "json", "rows"), ("multi", "json", "both"), ("multi", "avro", "rows"), ("multi", "avro", "both"),
         ("tumble", "json", "rows"), ("hop", "json", "rows"), ("items", "json", "both"), ("emit", "json", "both"))
-SINKS = {"rows": "rows", "both": "rows + Redis"}
+SINKS = {"rows": "rows", "both": "rows + Redis", "blocks": "blocks", "blocks+redis": "blocks + Redis"}
 INTERVALS = ("50ms", "100ms", "500ms", "5s")
 MB = 1 << 20
 
@@ -52,7 +52,7 @@ def arguments():
 def chosen(args):
     if not args.asked:
         return ROWS
-    return [(q, f, s) for q in args.queries or QUERIES for f in args.formats or ("json",) for s in args.sinks or SINKS]
+    return [(q, f, s) for q in args.queries or QUERIES for f in args.formats or ("json",) for s in args.sinks or ("rows", "both")]
 
 
 # ---- the table of queries ----
@@ -105,7 +105,8 @@ def measured(bench, rows):
     for name, fmt, sink in rows:
         stream = bench.stream(fmt == "avro")
         found = bench.again(f"{name}, {fmt}, {SINKS[sink]}",
-                            lambda q=QUERIES[name], a=fmt == "avro", r=sink == "both", s=stream: weir.run(bench, q, a, r, s))
+                            lambda q=QUERIES[name], a=fmt == "avro", r=sink in ("both", "blocks+redis"), b=sink.startswith("blocks"),
+                            s=stream: weir.run(bench, q, a, r, s, blocks=b))
         right = right and all(f.right for f in found)
         out.append([name, fmt, SINKS[sink], *cells(found, stream.n, TARGETS.get((name, fmt, sink)))])
         remarks += [f"{name}, {fmt}, {SINKS[sink]}{text}." for text in notes(found)]

@@ -7,6 +7,7 @@ at the instants when a tile leaves a window, and no instant may be left out. An 
 windows must end with the right content of each. Doubles to 1e-9 relative.
 """
 import collections
+import functools
 import io
 import json
 import math
@@ -182,6 +183,57 @@ def schema_reader(brokers, prefix):
     return read
 
 
+def varint(data, at):
+    shift = result = 0
+    while True:
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            return (result >> 1) ^ -(result & 1), at
+
+
+def block_rows(value):
+    """A block's rows as (entity, is it an event's, bytes): not decoded, which would take longer than the run. Each row
+    is an array block of its own, with its size."""
+    at = 10
+    while True:
+        count, at = varint(value, at)
+        if count == 0:
+            assert at == len(value), "something follows the block"
+            return
+        assert count == -1, "a row without its size"
+        size, at = varint(value, at)
+        length, begin = varint(value, at)
+        head = varint(value, varint(value, begin + length)[1])[1]    # behind event_time and known_at
+        yield value[begin:begin + length], value[head] != 0, value[at:at + size]
+        at += size
+
+
+def row_reader(brokers, prefix, query):
+    """The rows of blocks, which have no frame of their own, by the schema inside the blocks'."""
+    row, = (fastavro.parse_schema(s["fields"][0]["type"]["items"])
+            for s in (json.loads(r.value()) for r in read_all(brokers, f"{prefix}.schemas") if r.value())
+            if s["name"] == f"weir.{query.view}.v1Block")
+    return lambda data: fastavro.schemaless_reader(io.BytesIO(data), row)
+
+
+def rows_of(brokers, prefix, query):
+    """Of a view's topic: (entity, is it an event's, how to read it)."""
+    read, read_row, keys = schema_reader(brokers, prefix), None, set()
+    for record in read_all(brokers, f"{prefix}.{query.view}.v1"):
+        key = record.key()
+        if key.count(b"|") == 2:
+            yield key.partition(b"|")[0], not key.endswith(b"|x"), functools.partial(read, record.value())
+            continue
+        assert (record.partition(), key) not in keys, f"the block {key} twice: compaction would lose rows"
+        keys.add((record.partition(), key))
+        read_row = read_row or row_reader(brokers, prefix, query)
+        for entity, event, data in block_rows(record.value()):
+            yield entity, event, functools.partial(read_row, data)
+
+
 def millis(time):
     return round(time.timestamp() * 1000)
 
@@ -196,14 +248,11 @@ def check_weir(servers, prefix, query, sample, n):
     events = load_sample(sample, query.entity)
     wanted = {e.encode(): e for e in events}
     rows, entities, of_events, verdict = collections.defaultdict(list), set(), 0, Verdict()
-    read = schema_reader(servers.brokers, prefix)
-    for record in read_all(servers.brokers, f"{prefix}.{query.view}.v1"):
-        key = record.key()
-        of_events += not key.endswith(b"|x")
-        entity = key.partition(b"|")[0]
+    for entity, event, read in rows_of(servers.brokers, prefix, query):
+        of_events += event
         entities.add(entity)
         if entity in wanted:
-            row = read(record.value())
+            row = read()
             rows[wanted[entity]].append((row["source_partition"], millis(row["event_time"]), row))
     replayed(query, events, rows, verdict)
     if of_events != n:
@@ -222,22 +271,12 @@ def check_weir(servers, prefix, query, sample, n):
 
 def peer_row(query, value):
     """Avro binary: a long (event time, or a window's end), then the features: counts long, the others double."""
-    at, numbers = 0, []
-
-    def varint():
-        nonlocal at
-        shift = result = 0
-        while True:
-            byte = value[at]
-            at += 1
-            result |= (byte & 0x7f) << shift
-            shift += 7
-            if byte < 0x80:
-                return (result >> 1) ^ -(result & 1)
-    first = varint()
+    numbers = []
+    first, at = varint(value, 0)
     for field in query.fields():
         if field.startswith("count"):
-            numbers.append(varint())
+            number, at = varint(value, at)
+            numbers.append(number)
         else:
             numbers.append(struct.unpack_from("<d", value, at)[0])
             at += 8

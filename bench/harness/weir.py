@@ -14,12 +14,13 @@ from servers import Servers
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def job_file(query, topic, avro, workers, folder):
+def job_file(query, topic, avro, blocks, workers, folder):
     """The query's job file over this topic; its path."""
     with open(f"{HERE}/queries/{query.name}.yaml", encoding="utf-8") as f:
         text = f.read()
     text = text.replace("topic: bench.w\n", f"topic: {topic}\n")
     text = text.replace("format: json\n", "format: avro\n") if avro else text
+    text = text.replace("    from: events\n", "    from: events\n    offline: blocks\n") if blocks else text
     text = text.replace("job: bench\n", f"job: bench\nworkers: {workers}\n") if workers > 1 else text
     shutil.copy(f"{HERE}/queries/w.avsc", folder)
     path = os.path.join(folder, "job.yaml")
@@ -99,12 +100,12 @@ class Weir:
 COUNTED = ("rows", "online_rows", "online_dropped_rows", "online_repairs", "state_misses", "epochs", "expiry_rows")
 
 
-def run(bench, query, avro, redis, stream, *, commit="100ms", workers=1, nodes=1, cores="0"):
+def run(bench, query, avro, redis, stream, *, blocks=False, commit="100ms", workers=1, nodes=1, cores="0"):
     """One run, measured and checked."""
     figures = measure.Figures()
     prefix, folder = bench.scratch()
     servers = Servers(bench.servers.brokers, bench.servers.redis if redis else "")
-    job = job_file(query, stream.topic, avro, workers, folder)
+    job = job_file(query, stream.topic, avro, blocks, workers, folder)
     with Weir(servers, prefix, job, folder, "--memory", bench.args.memory, commit=commit, cores=cores, nodes=nodes,
               passes=1 if query.entity == "user_id" else 2) as engine:
         measure.watch(engine, stream.n, stream.warm, figures)

@@ -3,13 +3,14 @@
 // Collecting a batch. Records go through in runs of one writer's schema, so that each is
 // decoded by columns. Not here: rows that were written twice and fell into two batches. They
 // stand in two files and equal each other, so the point-in-time join may take either.
-#include "connectors/parquet/collect.h"
+#include "connectors/parquet/collect_inside.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "connectors/parquet/vectors.h"
 #include "data/avro.h"
+#include "data/block.h"
 
 #define VALUE_BYTES_MAX (16u << 20)
 
@@ -19,9 +20,10 @@ static void batch_close(struct collect *c)
 	if (c->decoder)
 		c->conf->avro->decoder_free(c->decoder);
 	free(c->cols);
+	arena_reset(&c->schema_arena);
 	c->decoder = NULL;
 	c->cols = NULL;
-	c->open = false;
+	c->open = c->blocks = false;
 	c->rows = 0;
 	c->bytes = 0;
 	keys_clear(&c->keys);
@@ -32,6 +34,8 @@ void collect_release(struct collect *c)
 	batch_close(c);
 	keys_release(&c->keys);
 	arena_release(&c->arena);
+	arena_release(&c->schema_arena);
+	buf_release(&c->key);
 }
 
 // ---- writers ----
@@ -77,8 +81,9 @@ static enum status no_schema(
 	        c->topic, w->key, c->conf->prefix, colon, why);
 }
 
-static enum status schema_of(const struct collect *c, const struct writer *w,
-        const struct schema **out, struct error *e)
+/* Of rows, or (c->blocks) of the rows in blocks. */
+static enum status schema_of(
+        struct collect *c, const struct writer *w, const struct schema **out, struct error *e)
 {
 	const struct schema_source *s = c->conf->schemas;
 	struct error why = {0};
@@ -90,6 +95,12 @@ static enum status schema_of(const struct collect *c, const struct writer *w,
 	if (st == ST_END)
 		return no_schema(c, w, why.msg, e);
 	*e = why;
+	struct schema *row;
+	if (st == ST_OK && (st = block_row_schema(&c->schema_arena, *out, &row, e)) == ST_OK) {
+		c->blocks = true;
+		*out = row;
+	}
+	st = st == ST_END ? ST_OK : st;
 	if (st == ST_OK && table_entity_columns(*out) < 0)
 		return error_set(e, ERR_FATAL, 0,
 		        "rows of %s have schema %s: not a view's rows", c->topic, (*out)->name);
@@ -105,10 +116,11 @@ static enum status batch_open(struct collect *c, const struct writer *w, struct 
 	memset(wanted, true, schema->nfields);
 	struct decoder_conf dc = {.schema = schema,
 	        .wanted = wanted,
-	        .schemas = c->conf->schemas,
+	        .schemas = c->blocks ? NULL : c->conf->schemas, /* its rows have no frames */
 	        .value_bytes_max = VALUE_BYTES_MAX};
 	c->writer = *w;
 	c->open = true;
+	c->schema = schema;
 	c->cols = xcalloc(schema->nfields, sizeof *c->cols);
 	c->row_bytes = vector_row_bytes(schema);
 	enum status st = c->conf->avro->decoder_new(&dc, &c->decoder, e);
@@ -120,12 +132,12 @@ static enum status batch_open(struct collect *c, const struct writer *w, struct 
 
 // ---- records ----
 
-static enum status bad_record(const struct collect *c, const struct log_record *r,
-        const char *why, const char *detail, struct error *e)
+enum status collect_bad(const struct collect *c, int64_t offset, const char *why,
+        const char *detail, struct error *e)
 {
 	return error_set(e, ERR_FATAL, 0,
 	        "%s[%" PRId32 "]@%" PRId64 " is no row of the view: %s%s%s", c->topic,
-	        c->partition, r->offset, why, detail ? ": " : "", detail ? detail : "");
+	        c->partition, offset, why, detail ? ": " : "", detail ? detail : "");
 }
 
 /* The earlier row of the same key, in this batch, gives way. */
@@ -151,34 +163,43 @@ static void keys_take(struct collect *c, const struct log_record *records, uint3
 			key_note(c, &records[i], hashes[i]);
 }
 
-static enum status run_add(
-        struct collect *c, const struct log_record *records, uint32_t n, struct error *e)
+enum status collect_rows(struct collect *c, const struct slice *values, const int64_t *offsets,
+        uint32_t n, struct error *e)
 {
-	struct slice values[BATCH_ROWS_MAX];
 	struct bad_record bad[BATCH_ROWS_MAX];
-	int64_t offsets[BATCH_ROWS_MAX];
 	uint32_t at;
-	for (uint32_t i = 0; i < n; i++) {
-		values[i] = records[i].value;
-		offsets[i] = records[i].offset;
-		c->bytes += c->row_bytes + records[i].value.len;
-	}
+	for (uint32_t i = 0; i < n; i++)
+		c->bytes += c->row_bytes + values[i].len;
 	arena_reset(&c->arena);
 	if (c->conf->avro->decode(c->decoder, values, n, c->cols, bad, &c->arena, e))
 		return ST_ERR;
 	for (uint32_t i = 0; i < n; i++)
 		if (bad[i].bad)
-			return bad_record(
-			        c, &records[i], bad_reason[bad[i].bad], bad[i].detail, e);
+			return collect_bad(
+			        c, offsets[i], bad_reason[bad[i].bad], bad[i].detail, e);
 	if (table_add(&c->table, c->cols, offsets, n, &at, e))
-		return error_context(e, "%s[%" PRId32 "]@%" PRId64, c->topic, c->partition,
-		        records[at].offset);
+		return error_context(
+		        e, "%s[%" PRId32 "]@%" PRId64, c->topic, c->partition, offsets[at]);
 	c->rows += n;
+	return ST_OK;
+}
+
+static enum status run_add(
+        struct collect *c, const struct log_record *records, uint32_t n, struct error *e)
+{
+	struct slice values[BATCH_ROWS_MAX];
+	int64_t offsets[BATCH_ROWS_MAX];
+	for (uint32_t i = 0; i < n; i++) {
+		values[i] = records[i].value;
+		offsets[i] = records[i].offset;
+	}
+	if (collect_rows(c, values, offsets, n, e))
+		return ST_ERR;
 	keys_take(c, records, n);
 	return ST_OK;
 }
 
-static bool is_full(const struct collect *c)
+bool collect_is_full(const struct collect *c)
 {
 	return c->rows >= c->rows_max || c->bytes >= c->bytes_max;
 }
@@ -199,23 +220,26 @@ enum status collect_add(struct collect *c, const struct log_record *records, uin
         uint32_t *taken, struct error *e)
 {
 	struct writer w;
-	for (*taken = 0; *taken < n && !is_full(c);) {
+	for (*taken = 0; *taken < n && !collect_is_full(c);) {
 		const struct log_record *r = &records[*taken];
 		if (!r->has_value) {
 			c->tombstones++;
-			keys_take(c, r, 1);
+			if (c->blocks)
+				collect_block_gone(c, r);
+			else
+				keys_take(c, r, 1);
 			++*taken;
 			continue;
 		}
 		if (!writer_of(r->value, &w))
-			return bad_record(c, r,
+			return collect_bad(c, r->offset,
 			        "it has neither a single-object nor a registry frame", NULL, e);
 		if (c->open && !same_writer(&c->writer, &w))
 			return ST_OK;
 		if (!c->open && batch_open(c, &w, e))
 			return ST_ERR;
 		uint32_t run = run_length(c, r, n - *taken, &w);
-		if (run_add(c, r, run, e))
+		if (c->blocks ? collect_blocks(c, r, run, &run, e) : run_add(c, r, run, e))
 			return ST_ERR;
 		*taken += run;
 	}

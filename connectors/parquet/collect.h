@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From records to a batch: decoded by their writer's schema, a key that comes again replacing
- * what stood before it. All rows of a batch have one writer's schema.
+ * what stood before it. All rows of a batch have one writer's schema. A block (data/block.h) is
+ * many rows, which have the keys that they would have as records.
  */
 #ifndef WEIR_PARQUET_COLLECT_H
 #define WEIR_PARQUET_COLLECT_H
@@ -25,12 +26,16 @@ struct collect {
 	uint64_t bytes_max;
 	/* The batch. */
 	bool open; /* table and decoder are there */
+	bool blocks; /* its records are blocks of rows */
 	struct writer writer;
+	const struct schema *schema; /* of the rows */
+	struct arena schema_arena;   /* where that is a block's */
 	struct row_table table;
 	struct decoder *decoder;
 	struct column *cols;
 	uint32_t row_bytes;
 	struct keys keys;
+	struct buf key;     /* of a row in a block */
 	struct arena arena; /* of one decoding */
 	uint32_t rows;
 	uint64_t bytes;

@@ -208,6 +208,26 @@ void table_drop(struct row_table *t, int64_t offset)
 	c->gone[i] = true;
 }
 
+bool table_drop_row(struct row_table *t, uint32_t row)
+{
+	struct row_chunk *c = &t->chunks[row / VECTOR_ROWS];
+	bool was = c->gone[row % VECTOR_ROWS];
+	c->gone[row % VECTOR_ROWS] = true;
+	return !was;
+}
+
+uint32_t table_drop_block(struct row_table *t, uint32_t first)
+{
+	uint32_t dropped = 0, end = (t->nchunks - 1) * VECTOR_ROWS + t->chunks[t->nchunks - 1].n;
+	int64_t offset = t->chunks[first / VECTOR_ROWS].offsets[first % VECTOR_ROWS];
+	for (uint32_t i = first; i < end; i++) {
+		if (t->chunks[i / VECTOR_ROWS].offsets[i % VECTOR_ROWS] != offset)
+			break;
+		dropped += table_drop_row(t, i);
+	}
+	return dropped;
+}
+
 // ---- days ----
 
 static int day_cmp(const void *a, const void *b)

@@ -55,11 +55,16 @@ enum status table_register(struct row_table *t, struct duck *d, struct error *e)
 enum status table_open(
         struct row_table *t, struct duck *d, const struct schema *s, struct error *e);
 void table_close(struct row_table *t);
-/* cols is indexed by the schema's fields. Offsets rise. *bad is the row that failed. */
+/* cols is indexed by the schema's fields. Offsets rise, but for rows of one block, which share
+ * theirs. *bad is the row that failed. */
 enum status table_add(struct row_table *t, const struct column *cols, const int64_t *offsets,
         uint32_t n, uint32_t *bad, struct error *e);
 /* The row with this offset, which is in it, is not to be written. */
 void table_drop(struct row_table *t, int64_t offset);
+/* The same of the row with this number, counted from 0 as they were added; whether it was to be. */
+bool table_drop_row(struct row_table *t, uint32_t row);
+/* The same of it and those behind it with its offset; how many were to be. */
+uint32_t table_drop_block(struct row_table *t, uint32_t first);
 /* Writes what there is under temporary names. The table is then done with. */
 enum status table_write(struct row_table *t, const struct table_out *out, struct error *e);
 

@@ -9,8 +9,11 @@
 
 #include "cli/scan.h"
 #include "data/avro.h"
+#include "data/block.h"
+#include "data/entity.h"
 
 #define WINDOW_FIRST 10000
+#define WINDOW_FIRST_BLOCKS 16 /* records of up to BLOCK_BYTES_MAX */
 #define WINDOW_FACTOR 10
 
 void offline_found_init(struct offline_found *f)
@@ -24,19 +27,11 @@ void offline_found_release(struct offline_found *f)
 	arena_release(&f->arena);
 }
 
-static struct reader unframe(struct slice value)
-{
-	uint32_t n = value.len && value.p[0] == 0xc3 ? AVRO_SINGLE_OBJECT_BYTES
-	                                             : AVRO_REGISTRY_BYTES;
-	n = n > value.len ? value.len : n;
-	return reader_of((struct slice){value.p + n, value.len - n});
-}
-
-bool offline_row_read(const struct offline_query *q, struct slice value,
+bool offline_row_read(const struct offline_query *q, struct slice row,
         struct offline_row *out, struct arena *a)
 {
-	struct slice own = arena_slice(a, value); /* texts point into it */
-	struct reader r = unframe(own);
+	struct slice own = arena_slice(a, row); /* texts point into it */
+	struct reader r = reader_of(own);
 	const struct field *f = q->plan->schema->fields;
 	struct value v, *head[ROW_HEAD];
 	struct value heads[ROW_HEAD];
@@ -62,7 +57,8 @@ bool offline_row_read(const struct offline_query *q, struct slice value,
 struct search {
 	const struct offline_query *q;
 	struct slice prefix;   /* "<entity>|" */
-	struct buf row, event; /* values of the newest so far */
+	struct buf columns;    /* the entity's, as a row begins */
+	struct buf row, event; /* Avro bytes of the newest so far */
 	int64_t row_offset, event_offset;
 	bool has_row, has_event;
 };
@@ -73,22 +69,52 @@ static bool key_expiry(struct slice key)
 	return key.len > 2 && key.p[key.len - 1] == 'x' && key.p[key.len - 2] == '|';
 }
 
+static void row_note(struct search *s, struct slice row, int64_t offset, bool expiry)
+{
+	s->has_row = true;
+	s->row.len = 0;
+	buf_slice(&s->row, row);
+	s->row_offset = offset;
+	if (expiry)
+		return;
+	s->has_event = true;
+	s->event.len = 0;
+	buf_slice(&s->event, row);
+	s->event_offset = offset;
+}
+
+/* Behind the entity's columns and two times: whether there is no source position. */
+static bool row_expiry(struct slice row, uint32_t entity_bytes)
+{
+	struct reader r = reader_of(row);
+	reader_take(&r, entity_bytes);
+	reader_varint(&r);
+	reader_varint(&r);
+	return reader_varint(&r) == 0;
+}
+
+/* The entity's rows of a block begin with its columns' bytes. */
+static void block_look(struct search *s, const struct log_record *r)
+{
+	struct block_reader rows;
+	struct slice row, entity = buf_view(&s->columns);
+	block_read(&rows, block_unframe(r->value), s->q->plan->schema);
+	while (block_next(&rows, &row) == ST_OK)
+		if (row.len > entity.len && !memcmp(row.p, entity.p, entity.len))
+			row_note(s, row, r->offset, row_expiry(row, entity.len));
+}
+
 static bool record_look(void *arg, const struct log_record *r)
 {
 	struct search *s = arg;
+	if (r->has_key && r->has_value && block_key_is(r->key))
+		block_look(s, r);
 	if (!r->has_key || r->key.len < s->prefix.len ||
 	        memcmp(r->key.p, s->prefix.p, s->prefix.len))
 		return true;
-	s->has_row = r->has_value; /* a tombstone erases the entity */
-	s->row.len = 0;
-	buf_slice(&s->row, r->value);
-	s->row_offset = r->offset;
-	if (!key_expiry(r->key) && r->has_value) {
-		s->has_event = true;
-		s->event.len = 0;
-		buf_slice(&s->event, r->value);
-		s->event_offset = r->offset;
-	}
+	s->has_row = false; /* a tombstone erases the entity */
+	if (r->has_value)
+		row_note(s, block_unframe(r->value), r->offset, key_expiry(r->key));
 	return true;
 }
 
@@ -132,7 +158,8 @@ static enum status search(struct search *s, const struct bounds *b, int32_t n,
         struct offline_found *out, struct error *e)
 {
 	int64_t near = 0;
-	for (int64_t far = WINDOW_FIRST;; far *= WINDOW_FACTOR) {
+	bool blocks = s->q->plan->record != s->q->plan->schema;
+	for (int64_t far = blocks ? WINDOW_FIRST_BLOCKS : WINDOW_FIRST;; far *= WINDOW_FACTOR) {
 		far = far > s->q->scan ? s->q->scan : far;
 		out->scanned = far;
 		out->all = true;
@@ -141,6 +168,18 @@ static enum status search(struct search *s, const struct bounds *b, int32_t n,
 			return st;
 		near = far;
 	}
+}
+
+/* An entity that is no name of one has no rows. */
+static bool columns_write(struct search *s, struct arena *a)
+{
+	const struct offline_query *q = s->q;
+	struct value *v = arena_calloc(a, q->nentity, sizeof *v);
+	if (!entity_read(slice_of(q->entity), q->plan->entity_types, q->nentity, v, a))
+		return false;
+	for (uint32_t i = 0; i < q->nentity; i++)
+		avro_write(&s->columns, q->plan->entity_types[i], false, &v[i]);
+	return true;
 }
 
 enum status offline_find(
@@ -155,7 +194,9 @@ enum status offline_find(
 			return ST_ERR;
 	struct search s = {
 	        .q = q, .prefix = slice_of(arena_printf(&out->arena, "%s|", q->entity))};
-	enum status st = search(&s, b, info.partitions, out, e);
+	out->all = !columns_write(&s, &out->arena);
+	enum status st = out->all ? ST_END : search(&s, b, info.partitions, out, e);
+	buf_release(&s.columns);
 	buf_release(&s.row);
 	buf_release(&s.event);
 	return st;

@@ -40,7 +40,7 @@ void offline_found_release(struct offline_found *f);
 /* ST_END: no row within scan records. */
 enum status offline_find(
         const struct offline_query *q, struct offline_found *out, struct error *e);
-/* A row's value, framed, into out; values in a. False: it is not one of this plan. */
+/* A row's Avro bytes into out; values in a. False: it is not one of this plan. */
 bool offline_row_read(const struct offline_query *q, struct slice value,
         struct offline_row *out, struct arena *a);
 

@@ -156,7 +156,31 @@ static void read_retention(
 	        &((struct view_check *)object)->v->offline_retention_ms);
 }
 
+static void layout_set(
+        struct check *c, struct view *view, const struct yaml_node *v, const char *word)
+{
+	struct suggest near = suggest_for(v->text);
+	view->blocks = strcmp(word, "blocks") == 0;
+	if (view->blocks || strcmp(word, "rows") == 0)
+		return;
+	suggest_offer(&near, "rows");
+	suggest_offer(&near, "blocks");
+	check_error(c, v, near.best, "the layout of an offline topic is rows or blocks");
+}
+
+static void read_layout(
+        struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
+{
+	const char *word = check_text(c, key, v);
+	if (word)
+		layout_set(c, ((struct view_check *)object)->v, v, word);
+}
+
 const struct key offline_keys[] = {
+        {"layout", "rows or blocks", "rows",
+                "rows: each update is a record of its own. blocks: the rows of one partition and "
+                "epoch share records, which costs the engine and the brokers less; see Formats.",
+                false, read_layout},
         {"retention", "duration", "for ever",
                 "Rows older than this are deleted from the offline topic.", false,
                 read_retention},
@@ -166,7 +190,10 @@ const struct key offline_keys[] = {
 static void read_offline(
         struct check *c, void *object, const struct yaml_node *key, const struct yaml_node *v)
 {
-	check_map(c, key, v, offline_keys, object, "'offline'");
+	if (v->kind == YAML_SCALAR)
+		read_layout(c, object, key, v);
+	else
+		check_map(c, key, v, offline_keys, object, "'offline'");
 }
 
 static void read_features(
@@ -206,7 +233,8 @@ const struct key view_keys[] = {
                 "The promise; its breach is a metric and an alert.", false, read_freshness},
         {"shards", "integer", "the larger of 12 and the source's partitions",
                 "Partitions of the repartition topic; fixed for life.", false, read_shards},
-        {"offline", "map", NULL, "The offline topic: see Offline.", false, read_offline},
+        {"offline", "rows, blocks or map", "rows", "The offline topic: its layout, or see Offline.",
+                false, read_offline},
         {"features", "map", NULL, "Name and expression of each feature.", true, read_features},
         {NULL, NULL, NULL, NULL, false, NULL},
 };

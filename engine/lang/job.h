@@ -82,6 +82,7 @@ struct view {
 	int64_t forget_ms;            /* 0: not set */
 	int64_t freshness_ms;         /* 0: no promise */
 	int64_t offline_retention_ms; /* 0: for ever */
+	bool blocks; /* the offline topic: many rows a record (data/block.h) */
 	uint32_t shards;              /* 0: default */
 	bool expiry;                  /* emit */
 	const char

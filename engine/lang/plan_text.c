@@ -87,6 +87,8 @@ const char *plan_text(
 	duration_line(&b, "ttl", v->ttl_ms);
 	duration_line(&b, "forget", v->forget_ms);
 	duration_line(&b, "offline.retention", v->offline_retention_ms);
+	if (v->blocks)
+		buf_str(&b, "offline.layout: blocks\n");
 	if (v->shards)
 		buf_printf(&b, "shards: %u\n", v->shards);
 	for (size_t i = 0; i < s->schema->nfields; i++)

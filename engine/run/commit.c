@@ -69,6 +69,9 @@ static void marker_next(struct task *t)
 
 static enum status task_append(struct task *t, struct error *e)
 {
+	for (uint32_t i = 0; i < t->nops; i++)
+		if (t->ops[i].def->epoch_flush && t->ops[i].def->epoch_flush(t->ops[i].op, e))
+			return ST_ERR;
 	marker_next(t);
 	return changelog_epoch(t, e);
 }

@@ -170,7 +170,7 @@ static enum status schemas_write(struct job_run *r, const struct plan *p, struct
 	uint32_t n = 0;
 	const struct schema **list = xcalloc(p->job->nviews + p->nrepartitions + 4, sizeof *list);
 	for (uint32_t i = 0; i < p->job->nviews; i++)
-		list[n++] = p->views[i].schema;
+		list[n++] = p->views[i].record;
 	for (uint32_t i = 0; i < p->nrepartitions; i++)
 		list[n++] = p->repartitions[i].schema;
 	if (p->parts)
@@ -196,7 +196,7 @@ static enum status schemas_register(struct job_run *r, const struct plan *p, str
 	for (uint32_t i = 0; i < p->job->nviews; i++) {
 		char subject[512];
 		snprintf(subject, sizeof subject, "%s-value", p->views[i].topic);
-		if (reg->add(reg->arg, subject, slice_of(p->views[i].schema->json),
+		if (reg->add(reg->arg, subject, slice_of(p->views[i].record->json),
 			    &r->schema_ids[i], e))
 			return error_context(e, "registering the rows of view %s",
 				p->job->views[i].name);

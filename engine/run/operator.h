@@ -22,6 +22,9 @@ struct output {
 	void *arg;
 	enum status (*append)(void *arg, uint32_t topic, int32_t partition, struct slice key,
 		const struct slice *value, struct error *e);
+	/* A view's: told of each row, with the key and the framed value that it has as a record of
+	 * its own. NULL: nobody asks. */
+	enum status (*row)(void *arg, struct slice key, struct slice value, struct error *e);
 };
 
 struct op_counts {
@@ -49,7 +52,7 @@ struct op_conf {
 	uint32_t topic;           /* session's number of the topic it appends to */
 	uint32_t alerts;          /* monitor: the same of the topic of alerts */
 	struct output output;
-	const struct marker *marker; /* a monitor's step: of the task's last commit */
+	const struct marker *marker; /* of the task's last commit */
 	const struct operator *beside; /* ROLE_VALUES: the view's operator, its state's space */
 	struct op *beside_op;
 	uint32_t beside_space;
@@ -89,6 +92,8 @@ struct operator {
 	 * ask for rows. */
 	enum status (*row)(struct op *op, uint32_t view, struct slice key, struct slice value,
 		struct arena *a, struct error *e);
+	/* The epoch is about to be committed: appends what was held back of it. NULL: nothing is. */
+	enum status (*epoch_flush)(struct op *op, struct error *e);
 	/* The epoch is over. After an abort the counts are again those of its start. */
 	void (*epoch_end)(struct op *op, bool committed);
 	const struct op_counts *(*counts)(struct op *op);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "data/block.h"
 #include "run/growth.h"
 
 #define PLAN_FORMAT 1
@@ -240,7 +241,13 @@ static enum status view_rows(struct plan *p, uint32_t view, struct view_plan *vp
 			    v->version),
 		    f, n, &schema, e))
 		return error_context(e, "view %s", v->name);
-	vp->schema = schema;
+	vp->schema = vp->record = schema;
+	if (v->blocks) {
+		struct schema *block;
+		if (block_schema(&p->arena, schema, &block, e))
+			return error_context(e, "view %s", v->name);
+		vp->record = block;
+	}
 	vp->features = schema->fields + v->nentity + ROW_HEAD;
 	vp->entity_types = types;
 	return ST_OK;

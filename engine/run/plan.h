@@ -82,6 +82,7 @@ struct stage {
 struct view_plan {
 	const char *topic;            /* offline: weir.<view>.v<version> */
 	const struct schema *schema;  /* ROW_HEAD fields after the entity columns, then features */
+	const struct schema *record;  /* of the topic's records: schema, or that of its blocks */
 	struct slice space;           /* state and changelog keys start with it */
 	uint32_t stage;
 	const struct type *const *entity_types;

@@ -251,8 +251,8 @@ static void view_print(const struct plan *p, uint32_t i, struct buf *out)
 	const struct source *s = &p->job->sources[v->source];
 	buf_printf(out, "view %s v%u\n  entity      ", v->name, v->version);
 	names_print(out, s->schema, v->entity, v->nentity);
-	buf_printf(out, "\n  from        %s, in stage %s\n  offline     %s\n", s->name,
-	        p->stages[vp->stage].name, vp->topic);
+	buf_printf(out, "\n  from        %s, in stage %s\n  offline     %s%s\n", s->name,
+	        p->stages[vp->stage].name, vp->topic, v->blocks ? ", in blocks" : "");
 	buf_printf(out, "  online      %s:%s:%u:<entity>", p->prefix, v->name, v->version);
 	if (v->ttl_ms) {
 		buf_str(out, ", for ");

@@ -15,6 +15,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "data/avro.h"
+#include "data/block.h"
 #include "data/entity.h"
 #include "run/worker.h"
 
@@ -39,7 +40,8 @@ struct publish {
 	int64_t *from; /* per view */
 	uint32_t view; /* the one under repair */
 	struct log_reader *reader;
-	struct log_record *records;
+	struct log_record *records; /* polled, and so many of them taken */
+	uint32_t nrecords, taken;
 	struct buf cursor;
 	uint64_t repaired;
 };
@@ -64,6 +66,7 @@ static void reader_drop(struct task *t)
 	if (t->publish->reader)
 		t->worker->conf.log->reader_close(t->publish->reader);
 	t->publish->reader = NULL;
+	t->publish->nrecords = t->publish->taken = 0;
 }
 
 void publish_close(struct task *t)
@@ -364,23 +367,29 @@ static enum status repair_state(struct task *t, struct error *e)
 	return ST_OK;
 }
 
-/* The entity, and the row as it was sent, of an offline record; false: it is neither. */
-static bool offline_row(struct task *t, const struct log_record *r, struct slice *entity,
-	struct online_row *out)
+/* The name of the entity whose columns these are, into the arena. */
+static struct slice entity_name(struct publish *p, const struct view_plan *vp,
+	const struct value *values, uint32_t n)
+{
+	struct buf b = {0};
+	entity_write(&b, vp->entity_types, values, n);
+	struct slice s = arena_slice(&p->arena, buf_view(&b));
+	buf_release(&b);
+	return s;
+}
+
+/* The row as it was sent, of an offline row's Avro bytes; false: it is none. */
+static bool offline_row(struct task *t, struct slice row, struct online_row *out)
 {
 	struct publish *p = t->publish;
 	const struct view *v = &t->worker->conf.plan->job->views[t->stage->views[p->view]];
 	const struct view_plan *vp = view_plan_of(t, p->view);
-	const uint8_t *bar = r->has_key ? memchr(r->key.p, '|', r->key.len) : NULL;
-	if (!bar || !r->has_value || r->value.len < AVRO_SINGLE_OBJECT_BYTES)
-		return false;
-	*entity = (struct slice){r->key.p, (uint32_t)(bar - r->key.p)};
-	uint32_t frame = r->value.p[0] ? AVRO_SINGLE_OBJECT_BYTES : AVRO_REGISTRY_BYTES;
-	struct reader in = reader_of((struct slice){r->value.p + frame, r->value.len - frame});
+	struct reader in = reader_of(row);
 	struct value skip, event_time, known_at;
+	struct value *entity = arena_calloc(&t->worker->batch, v->nentity, sizeof *entity);
 	const struct type t_long = {.kind = KIND_LONG};
 	for (uint32_t i = 0; i < v->nentity; i++)
-		avro_read(&in, vp->entity_types[i], false, &skip);
+		avro_read(&in, vp->entity_types[i], false, &entity[i]);
 	avro_read(&in, &t_long, false, &event_time);
 	avro_read(&in, &t_long, false, &known_at);
 	avro_read(&in, &t_long, true, &skip);
@@ -389,28 +398,44 @@ static bool offline_row(struct task *t, const struct log_record *r, struct slice
 		return false;
 	struct slice features = {in.p, (uint32_t)(in.end - in.p)};
 	*out = (struct online_row){.view = t->ops[p->view].online_view,
-		.entity = arena_slice(&p->arena, *entity), .event_time = event_time.i64,
+		.entity = entity_name(p, vp, entity, v->nentity), .event_time = event_time.i64,
 		.known_at = known_at.i64, .features = arena_slice(&p->arena, features)};
 	return true;
 }
 
 /* An entity that still has state gets its row of now; one that was forgotten its last one. */
-static enum status tail_row(struct task *t, const struct log_record *r, struct error *e)
+static enum status tail_row(struct task *t, struct slice row, struct error *e)
 {
 	struct publish *p = t->publish;
-	struct online_row row;
-	struct slice entity;
+	struct online_row out;
 	struct entry *en;
-	if (!offline_row(t, r, &entity, &row))
+	if (!offline_row(t, row, &out))
 		return ST_OK;
-	uint64_t hash = entity_hash(entity);
-	if (table_resolve(t->table, p->view, &entity, &hash, 1, &en, &t->worker->batch, e))
+	uint64_t hash = entity_hash(out.entity);
+	if (table_resolve(t->table, p->view, &out.entity, &hash, 1, &en, &t->worker->batch, e))
 		return ST_ERR;
 	const struct heap *h = entry_read(en, &t->worker->batch);
 	if (h)
-		state_row_add(t, p->view, entity, (struct slice){h->base, h->len});
+		state_row_add(t, p->view, out.entity, (struct slice){h->base, h->len});
 	else
-		*row_new(p) = row;
+		*row_new(p) = out;
+	return ST_OK;
+}
+
+/* A row, or a block of rows. */
+static enum status tail_record(struct task *t, const struct log_record *r, struct error *e)
+{
+	struct slice row, body = block_unframe(r->value);
+	struct block_reader rows;
+	enum status st;
+	if (!r->has_key || !r->has_value)
+		return ST_OK;
+	if (!block_key_is(r->key))
+		return tail_row(t, body, e);
+	block_read(&rows, body, view_plan_of(t, t->publish->view)->schema);
+	while ((st = block_next(&rows, &row)) == ST_OK)
+		if (tail_row(t, row, e))
+			return ST_ERR;
 	return ST_OK;
 }
 
@@ -448,16 +473,18 @@ static enum status repair_tail(struct task *t, struct error *e)
 		if (st)
 			return st < 0 ? ST_ERR : ST_OK;
 	}
-	uint32_t n = 0;
-	if (log->reader_poll(p->reader, 5, p->records, REPAIR_ROWS, &n, e))
-		return ST_ERR;
+	if (p->taken == p->nrecords) {
+		p->taken = p->nrecords = 0;
+		if (log->reader_poll(p->reader, 5, p->records, REPAIR_ROWS, &p->nrecords, e))
+			return ST_ERR;
+	}
 	arena_reset(&t->worker->batch);
-	for (uint32_t i = 0; i < n; i++)
-		if (tail_row(t, &p->records[i], e))
+	while (p->taken < p->nrecords && p->nrows < REPAIR_ROWS) /* a record may be many rows */
+		if (tail_record(t, &p->records[p->taken++], e))
 			return ST_ERR;
 	if (p->nrows && repair_put(t, false))
 		return ST_OK;
-	if (log->reader_position(p->reader) >= p->offsets[p->view]) {
+	if (p->taken == p->nrecords && log->reader_position(p->reader) >= p->offsets[p->view]) {
 		reader_drop(t);
 		p->view++;
 	}

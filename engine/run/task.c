@@ -28,17 +28,20 @@ static enum status output_append(void *arg, uint32_t topic, int32_t partition, s
 	return worker_append(arg, topic, partition, key, value, NULL, 0, e);
 }
 
-/* A view's rows, and whoever else asks for them. */
-static enum status row_append(void *arg, uint32_t topic, int32_t partition, struct slice key,
+/* Where a view's rows are asked for. */
+static enum status tapped_append(void *arg, uint32_t topic, int32_t partition, struct slice key,
 	const struct slice *value, struct error *e)
+{
+	return output_append(((struct row_tap *)arg)->task->worker, topic, partition, key, value, e);
+}
+
+static enum status tapped_row(void *arg, struct slice key, struct slice value, struct error *e)
 {
 	struct row_tap *tap = arg;
 	struct task *t = tap->task;
-	if (worker_append(t->worker, topic, partition, key, value, NULL, 0, e))
-		return ST_ERR;
 	for (uint32_t i = t->stage->nviews; i < t->nops; i++)
 		if (t->ops[i].def->row &&
-			t->ops[i].def->row(t->ops[i].op, tap->view, key, *value, &t->worker->batch, e))
+			t->ops[i].def->row(t->ops[i].op, tap->view, key, value, &t->worker->batch, e))
 			return ST_ERR;
 	return ST_OK;
 }
@@ -61,7 +64,7 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	struct op_slot *slot = &t->ops[t->nops];
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.view = view, .topic = w->conf.log->topic(w->session, vp->topic),
-		.output = {w, output_append}, .space = t->nspaces,
+		.output = {w, output_append, NULL}, .space = t->nspaces, .marker = &t->marker,
 		.keys = task_source(t)->key_field >= 0 && !t->stage->in && t->stage->partitions > 1
 				? w->keys
 				: NULL,
@@ -70,7 +73,7 @@ static enum status window_add(struct task *t, uint32_t view, struct error *e)
 	if (is_watched(t, view)) {
 		struct row_tap *tap = &t->taps[t->nops];
 		*tap = (struct row_tap){t, view};
-		conf.output = (struct output){tap, row_append};
+		conf.output = (struct output){tap, tapped_append, tapped_row};
 	}
 	*slot = (struct op_slot){.def = w->conf.operators->window, .view = view};
 	if (slot->def->open(&conf, &slot->op, e))
@@ -94,7 +97,7 @@ static enum status key_by_add(struct task *t, uint32_t out, struct error *e)
 	m->worker = w;
 	struct op_conf conf = {.plan = w->conf.plan, .stage = t->stage, .partition = t->partition,
 		.repartition = r, .topic = w->conf.log->topic(w->session, r->topic),
-		.output = {m, moved_append}, .src_offset = &m->src_offset};
+		.output = {m, moved_append, NULL}, .src_offset = &m->src_offset};
 	*slot = (struct op_slot){.def = w->conf.operators->key_by};
 	if (slot->def->open(&conf, &slot->op, e))
 		return ST_ERR;
@@ -142,7 +145,7 @@ static void pass_conf(struct task *t, struct op_conf *conf)
 		plan_view_repartition(p, p->job->monitors[conf->step->monitor].skew->view);
 	for (uint32_t i = 0; i < t->stage->nout; i++)
 		if (t->stage->out[i] == conf->repartition) {
-			conf->output = (struct output){&t->moved[i], moved_append};
+			conf->output = (struct output){&t->moved[i], moved_append, NULL};
 			conf->src_offset = &t->moved[i].src_offset;
 		}
 }
@@ -156,7 +159,7 @@ static enum status step_open(struct task *t, const struct monitor_step *s, struc
 	struct op_conf conf = {.plan = p, .stage = t->stage, .partition = t->partition, .step = s,
 		.topic = w->conf.log->topic(w->session, step_topic(p, s)),
 		.alerts = w->conf.log->topic(w->session, p->alerts_topic),
-		.output = {w, output_append}, .space = t->nspaces, .schema_id = ids ? ids[0] : 0,
+		.output = {w, output_append, NULL}, .space = t->nspaces, .schema_id = ids ? ids[0] : 0,
 		.alert_schema_id = ids ? ids[1] : 0, .marker = &t->marker};
 	if (s->role == ROLE_PASS)
 		pass_conf(t, &conf);

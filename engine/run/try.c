@@ -221,6 +221,8 @@ static enum status start(struct try *t, struct error *e)
 	static atomic_bool never;
 	for (uint32_t i = 0; i < c->job->nsources; i++)
 		c->job->sources[i].format = c->json;
+	for (uint32_t i = 0; i < c->job->nviews; i++)
+		c->job->views[i].blocks = false; /* a row is told when it is written */
 	if (plan_new(c->job, "weir", t->partitions, &t->plan, e))
 		return ST_ERR;
 	t->broker = memory_log_new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows out: columns, derived features, Avro, the offline topic.
+// Rows out: columns, derived features, Avro, the offline topic, one record each or in blocks.
 // Not here: when a row is due (window.c).
 #include "operators/window/rows.h"
 
@@ -48,6 +48,7 @@ void rows_init(struct rows *r, const struct op_conf *conf, const struct layout *
 	r->src_offset = arena_alloc(a, ROWS_MAX * sizeof *r->src_offset);
 	r->src_partition = arena_alloc(a, ROWS_MAX * sizeof *r->src_partition);
 	r->entries = arena_alloc(a, ROWS_MAX * sizeof *r->entries);
+	r->blocks = l->view->blocks;
 }
 
 void rows_release(struct rows *r)
@@ -57,6 +58,7 @@ void rows_release(struct rows *r)
 	arena_release(&r->fixed);
 	buf_release(&r->key);
 	buf_release(&r->value);
+	block_release(&r->block);
 }
 
 static void result_set(struct rows *r, const struct call_place *p, struct column *col, uint32_t at,
@@ -236,9 +238,26 @@ static void frame_set(struct rows *r)
 	if (r->conf->schema_id)
 		avro_frame_registry(&r->value, r->conf->schema_id);
 	else
-		avro_frame_single_object(&r->value, r->plan->schema->fingerprint);
+		avro_frame_single_object(&r->value, r->plan->record->fingerprint);
 	r->frame_len = (uint32_t)r->value.len;
 	memcpy(r->frame, r->value.p, r->frame_len);
+}
+
+/* The row's Avro bytes. */
+static void row_write(struct rows *r, uint32_t i, struct column **cols, struct slice entity,
+	struct buf *b)
+{
+	entity_columns_write(r, entity, b);
+	head_write(r, i, b);
+	size_t from = b->len;
+	features_write(r, cols, i, b);
+	if (r->conf->online)
+		last_row_keep(r, i, (struct slice){b->p + from, (uint32_t)(b->len - from)});
+}
+
+static enum status row_tell(struct rows *r, struct slice key, struct slice value, struct error *e)
+{
+	return r->conf->output.row ? r->conf->output.row(r->conf->output.arg, key, value, e) : ST_OK;
 }
 
 static enum status row_send(struct rows *r, uint32_t i, struct column **cols, struct error *e)
@@ -247,16 +266,71 @@ static enum status row_send(struct rows *r, uint32_t i, struct column **cols, st
 	struct buf *b = &r->value;
 	b->len = 0;
 	buf_add(b, r->frame, r->frame_len);
-	entity_columns_write(r, entity, b);
-	head_write(r, i, b);
-	size_t from = b->len;
-	features_write(r, cols, i, b);
+	row_write(r, i, cols, entity, b);
 	key_write(r, i, entity, &r->key);
-	if (r->conf->online)
-		last_row_keep(r, i, (struct slice){b->p + from, (uint32_t)(b->len - from)});
-	struct slice value = buf_view(b);
-	return r->conf->output.append(r->conf->output.arg, r->conf->topic, r->conf->partition,
-		buf_view(&r->key), &value, e);
+	struct slice key = buf_view(&r->key), value = buf_view(b);
+	if (r->conf->output.append(r->conf->output.arg, r->conf->topic, r->conf->partition, key,
+		    &value, e))
+		return ST_ERR;
+	return row_tell(r, key, value, e);
+}
+
+/* -- blocks -- */
+
+static enum status block_send(struct rows *r, struct error *e)
+{
+	const struct marker *m = r->conf->marker;
+	block_key(&r->block, m->incarnation_ms, m->epoch + 1, r->nblocks++, &r->key);
+	struct slice value = block_value(&r->block);
+	if (r->conf->output.append(r->conf->output.arg, r->conf->topic, r->conf->partition,
+		    buf_view(&r->key), &value, e))
+		return ST_ERR;
+	block_sent(&r->block);
+	return ST_OK;
+}
+
+/* As a record of its own, for those who ask. */
+static enum status block_row_tell(struct rows *r, uint32_t i, struct slice entity, size_t from,
+	struct error *e)
+{
+	const struct buf *b = &r->block.buf;
+	if (!r->conf->output.row)
+		return ST_OK;
+	r->value.len = 0;
+	buf_add(&r->value, r->frame, r->frame_len);
+	buf_add(&r->value, b->p + from, b->len - from);
+	key_write(r, i, entity, &r->key);
+	return row_tell(r, buf_view(&r->key), buf_view(&r->value), e);
+}
+
+static enum status row_hold(struct rows *r, uint32_t i, struct column **cols, struct error *e)
+{
+	struct slice entity = entry_entity(r->entries[i]);
+	struct block *b = &r->block;
+	block_row_begin(b, r->frame, r->frame_len);
+	size_t from = b->buf.len;
+	row_write(r, i, cols, entity, &b->buf);
+	if (block_row_tell(r, i, entity, from, e))
+		return ST_ERR;
+	block_row_end(b, r->src_partition[i], r->src_offset[i]);
+	while (block_is_full(b))
+		if (block_send(r, e))
+			return ST_ERR;
+	return ST_OK;
+}
+
+enum status rows_flush(struct rows *r, struct error *e)
+{
+	return r->block.rows ? block_send(r, e) : ST_OK;
+}
+
+void rows_epoch_end(struct rows *r)
+{
+	r->n = 0; /* of an aborted epoch, as what is in the block */
+	block_clear(&r->block);
+	r->nblocks = 0;
+	arena_reset(&r->arena);
+	arena_reset(&r->epoch);
 }
 
 enum status rows_send(struct rows *r, struct error *e)
@@ -268,7 +342,7 @@ enum status rows_send(struct rows *r, struct error *e)
 	frame_set(r);
 	struct column **cols = features_compute(r, r->calls, n, &r->arena);
 	for (uint32_t i = 0; i < n; i++)
-		if (row_send(r, i, cols, e))
+		if (r->blocks ? row_hold(r, i, cols, e) : row_send(r, i, cols, e))
 			return ST_ERR;
 	arena_reset(&r->arena);
 	return ST_OK;

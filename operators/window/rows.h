@@ -8,6 +8,7 @@
 #define WEIR_OPERATORS_WINDOW_ROWS_H
 
 #include "data/avro.h"
+#include "data/block.h"
 #include "operators/window/layout.h"
 #include "run/operator.h"
 
@@ -44,6 +45,9 @@ struct rows {
 	struct arena epoch;       /* last rows */
 	struct arena fixed;       /* the columns above */
 	struct buf key, value;
+	bool blocks; /* of the view: rows are held in block, until it is full or the epoch ends */
+	struct block block;
+	uint32_t nblocks; /* of the epoch */
 	struct op_counts *counts;
 };
 
@@ -59,8 +63,12 @@ void rows_release(struct rows *r);
 /* Adds the entity's values as they stand. Sends the rows when full. */
 enum status rows_add(struct rows *r, struct entry *en, const struct heap *h,
 	const struct row_cause *cause, struct error *e);
-/* Computes, encodes and appends what was collected. */
+/* Computes, encodes and appends what was collected, or puts it into the epoch's block. */
 enum status rows_send(struct rows *r, struct error *e);
+/* Appends what the epoch still holds in a block. */
+enum status rows_flush(struct rows *r, struct error *e);
+/* The epoch is over; what it held is gone. */
+void rows_epoch_end(struct rows *r);
 /* Avro bytes of the features of a state row, into a. */
 struct slice rows_features(struct rows *r, const struct heap *h, struct arena *a);
 

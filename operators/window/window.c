@@ -343,15 +343,18 @@ static int64_t window_lasts(struct op *op, const struct entry *en, struct arena 
 	return op->view->expiry && h && h->len ? row_of(h)->leaves : WINDOW_NEVER;
 }
 
+static enum status window_epoch_flush(struct op *op, struct error *e)
+{
+	return rows_flush(&op->rows, e);
+}
+
 static void window_epoch_end(struct op *op, bool committed)
 {
 	if (committed)
 		op->committed = op->counts;
 	else
 		op->counts = op->committed;
-	op->rows.n = 0; /* of an aborted epoch */
-	arena_reset(&op->rows.arena);
-	arena_reset(&op->rows.epoch);
+	rows_epoch_end(&op->rows);
 }
 
 static const struct op_counts *window_counts(struct op *op)
@@ -370,6 +373,7 @@ const struct operator operator_window = {
 	.online = window_online,
 	.online_from_state = window_online_from_state,
 	.lasts = window_lasts,
+	.epoch_flush = window_epoch_flush,
 	.epoch_end = window_epoch_end,
 	.counts = window_counts,
 };

@@ -379,6 +379,13 @@ def test_deploy_of_another_plan_is_refused_with_the_difference():
     assert re.search(r"^\+.*max\(amount\)", r.stderr, re.M), r.stderr
 
 
+def test_deploy_of_another_layout_is_refused_with_the_difference():
+    other = job_file("other.yaml", topic=TOPIC, view=VIEW,
+                     change=lambda s: s.replace("    owner: them\n", "    offline: blocks\n"))
+    r = cmd(NO, "deploy", other)
+    assert re.search(r"^\+.*offline\.layout: blocks", r.stderr, re.M), r.stderr
+
+
 def test_deploy_may_change_owner_description_freshness():
     other = job_file("owner.yaml", topic=TOPIC, view=VIEW, change=lambda s: s.replace(
         "owner: them", "owner: others\n    description: words\n    freshness: 10m"))
@@ -498,6 +505,68 @@ def test_run_is_a_node_with_one_job():
     await_(lambda: n.ask("GET", "/jobs/front")[0] == 200)
     assert n.ask("DELETE", "/jobs/front")[0] == 409
     assert n.stop(signal.SIGINT) == 0
+
+
+def blocks(view):
+    """(key, partition, the value, the schema) of each record of a view with offline: blocks."""
+    known = schemas()
+    out = []
+    for r in records(f"{PREFIX}.{view}.v1"):
+        raw = r.value()
+        assert raw[:2] == b"\xc3\x01"
+        schema = known[raw[2:10][::-1].hex()]
+        out.append((r.key().decode(), r.partition(),
+                    fastavro.schemaless_reader(io.BytesIO(raw[10:]), fastavro.parse_schema(schema)), schema))
+    return out
+
+
+def position(row):
+    p = row["source_partition"]
+    return "x" if p is None else f"{p}:{row['source_offset']}"
+
+
+def test_offline_blocks():
+    view = f"{VIEW}p"
+    n = Node("run", job_file("packed.yaml", job="packed", topic=TOPIC, view=view,
+                             change=lambda s: s.replace("    from: events\n", "    from: events\n    offline: blocks\n")))
+    topic = f"{PREFIX}.{view}_user.v1"
+    await_(lambda: topic in admin().list_topics(timeout=20).topics)
+    await_(lambda: sum(len(v["rows"]) for _, _, v, _ in blocks(f"{view}_user")) == len(rows(USER)))
+    await_(lambda: store().exists(f"{PREFIX}:{view}_shop:1:x%3Ay%7Cz%25:1"))
+    assert n.stop() == 0
+    keys, found = set(), {}
+    for key, partition, value, schema in blocks(f"{view}_user"):
+        assert schema["name"] == f"weir.{view}_user.v1Block"
+        assert [f["name"] for f in schema["fields"]] == ["rows"]
+        assert [f["name"] for f in schema["fields"][0]["type"]["items"]["fields"]][:5] == [
+            "user", "event_time", "known_at", "source_partition", "source_offset"]
+        first = next((at for at in map(position, value["rows"]) if at != "x"), "x")
+        assert re.fullmatch(re.escape(first) + r"\|\d{13}\.\d+\.\d+", key), (key, first)
+        assert (partition, key) not in keys
+        keys.add((partition, key))
+        for row in value["rows"]:
+            name = row["user"].replace("%", "%25")
+            found.setdefault((name, partition), []).append((round(row["event_time"].timestamp() * 1000), position(row), row))
+    want = {}
+    for key, partition, row, _ in rows(USER):
+        entity, at, where = key.split("|")
+        want.setdefault((entity, partition), []).append((int(at), where, row))
+    assert want == found    # the rows of each entity, in their order
+    shop = [row for _, _, value, _ in blocks(f"{view}_shop") for row in value["rows"]]
+    assert any((r["shop"], r["paid"], position(r)) == ("x:y|z%", True, "0:1") for r in shop)
+
+
+def test_offline_blocks_are_explained_and_exported():
+    view = f"{VIEW}p_user"
+    cmd(DONE, "deploy", f"{TMP}/packed.yaml")
+    answer = json.loads(cmd(DONE, "explain", view, "a", "sum_1h", "--format", "json").stdout)
+    assert answer["value"] == 1.5 and answer["source"] == {"topic": TOPIC, "partition": 0, "offset": 2}
+    assert answer["online"] == "same"
+    cmd(NO, "explain", view, "nobody", "sum_1h")
+    cmd(NO, "explain", view, "%zz", "sum_1h")
+    said = json.loads(cmd(DONE, "export", view, "--to", f"{TMP}/packed", "--format", "json").stdout)
+    assert said["rows"] == len({key for key, _, _, _ in rows(USER)})
+    cmd(DONE, "remove", "packed")
 
 
 def test_two_nodes_do_not_share_a_state_folder():

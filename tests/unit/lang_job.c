@@ -277,6 +277,9 @@ static const struct same {
                 "    features: {n: count()}\n    where: \"(b)\"\n"},
         {"    expiry: emit\n    version: 1\n    features: {n: count()}\n",
                 "    features: {\"n\": 'count()'}\n"},
+        {"    offline: rows\n    features: {n: count()}\n", "    features: {n: count()}\n"},
+        {"    offline: blocks\n    features: {n: count()}\n",
+                "    offline: {layout: \"blocks\"}\n    features: {n: count()}\n"},
         {"    features: {n: last(x) where b}\n",
                 "    features:\n      n: last( x )  where  ( b )\n"},
 };
@@ -306,6 +309,8 @@ static const char *const differents[] = {
         "    forget: 1d\n    features: {n: count() over 7d}\n",
         "    shards: 3\n    features: {n: count() over 7d}\n",
         "    offline: {retention: 9d}\n    features: {n: count() over 7d}\n",
+        "    offline: blocks\n    features: {n: count() over 7d}\n",
+        "    offline: {layout: blocks, retention: 9d}\n    features: {n: count() over 7d}\n",
         "    features: {n: count() over 7d, m: n + 1}\n",
         "    features: {n: count() over 7d, m: n + 2}\n",
         "    features:\n      n: quantile(x, 0.5) over 7d\n",

@@ -3,7 +3,8 @@
 // The whole engine over the log in memory: the same events once undisturbed, and once with every
 // step of the protocol failing now and then, answers lost, producers ambiguous, the online store
 // down, emptied or rolled back, and workers dying and coming back over the same or no local
-// state. Rows, their order per entity, counts and the online store must come out the same.
+// state. Rows, their order per entity, counts and the online store must come out the same, also
+// when they are written in blocks and those of the undisturbed run one by one.
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 
 #include "base/log.h"
 #include "connectors/formats.h"
+#include "data/avro.h"
+#include "data/block.h"
+#include "data/entity.h"
 #include "operators/aggregates.h"
 #include "operators/operators.h"
 #include "run/memory_log.h"
@@ -86,18 +90,38 @@ struct world {
 	atomic_ullong memory_now;
 };
 
-static struct job *job_make(void)
+/* The job with every view's rows in blocks. */
+static void blocks_text(struct buf *out)
 {
+	static const char mark[] = "    from: events\n";
+	const char *from = job_text, *at;
+	while ((at = strstr(from, mark))) {
+		at += strlen(mark);
+		buf_slice(out, (struct slice){(const uint8_t *)from, (uint32_t)(at - from)});
+		buf_str(out, "    offline: blocks\n");
+		from = at;
+	}
+	buf_str(out, from);
+}
+
+static struct job *job_make(bool blocks)
+{
+	struct buf text = {0};
 	struct lang_env env = {.formats = formats, .aggregates = aggregates};
 	struct diagnostics d;
 	struct job *job = NULL;
 	diagnostics_init(&d);
-	if (job_parse(slice_of(job_text), "t.yaml", NULL, &env, &job, &d)) {
+	if (blocks)
+		blocks_text(&text);
+	else
+		buf_str(&text, job_text);
+	if (job_parse(buf_view(&text), "t.yaml", NULL, &env, &job, &d)) {
 		struct buf b = {0};
 		diagnostics_print(&d, &b);
 		ck_abort_msg("%s", buf_cstr(&b));
 	}
 	diagnostics_release(&d);
+	buf_release(&text);
 	return job;
 }
 
@@ -178,9 +202,9 @@ static uint64_t standby_rows(const struct world *w)
 	return rows;
 }
 
-static void world_open(struct world *w, bool disk, uint64_t memory)
+static void world_open(struct world *w, bool disk, uint64_t memory, bool blocks)
 {
-	*w = (struct world){.job = job_make(), .broker = memory_log_new(), .memory = memory};
+	*w = (struct world){.job = job_make(blocks), .broker = memory_log_new(), .memory = memory};
 	atomic_store(&w->memory_now, memory);
 	struct error e;
 	struct arena a = {0};
@@ -354,8 +378,10 @@ struct row {
 	char topic[32];
 	int32_t partition;
 	uint32_t index;
-	struct slice key, value;
+	struct slice key, value; /* Avro bytes without the frame */
 };
+
+static struct arena keys; /* of rows in blocks */
 
 static int row_cmp(const void *pa, const void *pb)
 {
@@ -370,22 +396,116 @@ static int row_cmp(const void *pa, const void *pb)
 	return c ? c : (a->index > b->index) - (a->index < b->index);
 }
 
+struct found {
+	struct row *rows;
+	uint32_t n, cap;
+};
+
+static void row_found(struct found *f, const char *topic, int32_t partition, struct slice key,
+	struct slice value)
+{
+	if (f->n == f->cap)
+		f->rows = xrealloc(f->rows, (f->cap = f->cap ? 2 * f->cap : 64) * sizeof *f->rows);
+	f->rows[f->n] = (struct row){.partition = partition, .index = f->n, .key = key,
+		.value = value};
+	snprintf(f->rows[f->n++].topic, sizeof f->rows->topic, "%s", topic);
+}
+
+static const struct view_plan *view_of(struct world *w, const char *topic, uint32_t *nentity)
+{
+	for (uint32_t i = 0; i < w->job->nviews; i++)
+		if (strcmp(w->plan->views[i].topic, topic) == 0) {
+			*nentity = w->job->views[i].nentity;
+			return &w->plan->views[i];
+		}
+	ck_abort_msg("no view %s", topic);
+}
+
+/* The key that the row would have as a record. */
+static struct slice row_key(const struct view_plan *vp, uint32_t nentity, struct slice row)
+{
+	struct reader in = reader_of(row);
+	struct value v[8];
+	struct buf b = {0};
+	for (uint32_t i = 0; i < nentity + ROW_HEAD; i++)
+		avro_read(&in, &vp->schema->fields[i].type, vp->schema->fields[i].nullable, &v[i]);
+	ck_assert(!in.failed);
+	entity_write(&b, vp->entity_types, v, nentity);
+	buf_printf(&b, "|%lld|", (long long)v[nentity].i64);
+	if (v[nentity + 2].null)
+		buf_str(&b, "x");
+	else
+		buf_printf(&b, "%d:%lld", (int)v[nentity + 2].i64, (long long)v[nentity + 3].i64);
+	struct slice key = arena_slice(&keys, buf_view(&b));
+	buf_release(&b);
+	return key;
+}
+
+/* The key's first part is the first source position of the block. */
+static void block_found(struct world *w, struct found *f, const char *topic, int32_t partition,
+	const struct log_record *r)
+{
+	uint32_t nentity, n = 0;
+	const struct view_plan *vp = view_of(w, topic, &nentity);
+	struct block_reader in;
+	struct slice row;
+	enum status st;
+	const char *first = "x";
+	ck_assert_uint_le(r->value.len, BLOCK_BYTES_MAX + 16);
+	block_read(&in, block_unframe(r->value), vp->schema);
+	while ((st = block_next(&in, &row)) == ST_OK) {
+		struct slice key = row_key(vp, nentity, row);
+		row_found(f, topic, partition, key, row);
+		const char *last = strrchr(arena_strndup(&keys, (const char *)key.p, key.len), '|') + 1;
+		if (*first == 'x')
+			first = last;
+		n++;
+	}
+	ck_assert_int_eq(st, ST_END);
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_le(n, BLOCK_ROWS_MAX);
+	ck_assert_uint_eq(memcmp(r->key.p, first, strlen(first)), 0);
+	ck_assert_uint_eq(r->key.p[strlen(first)], '|');
+}
+
+static int slice_order(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* A topic that is compacted keeps one record of a key. */
+static void check_unique(struct world *w, const char *topic, int32_t partition)
+{
+	struct slice all[EVENTS * 2];
+	struct log_record r;
+	uint32_t n = 0;
+	for (; memory_log_read(w->broker, topic, partition, n, &r) == ST_OK; n++) {
+		ck_assert_uint_lt(n, EVENTS * 2);
+		all[n] = r.key;
+	}
+	qsort(all, n, sizeof *all, slice_order);
+	for (uint32_t i = 1; i < n; i++)
+		ck_assert_msg(slice_cmp(all[i - 1], all[i]) != 0, "%s[%d]: %.*s twice", topic,
+			(int)partition, (int)all[i].len, all[i].p);
+}
+
 static uint32_t rows_of(struct world *w, const char *topic, int32_t partitions, struct row **out)
 {
-	uint32_t n = 0, cap = 0;
-	*out = NULL;
+	struct found f = {0};
 	for (int32_t p = 0; p < partitions; p++) {
 		struct log_record r;
+		check_unique(w, topic, p);
 		for (uint32_t i = 0; memory_log_read(w->broker, topic, p, i, &r) == ST_OK; i++) {
-			if (n == cap)
-				*out = xrealloc(*out, (cap = cap ? 2 * cap : 64) * sizeof **out);
-			struct row *row = &(*out)[n++];
-			*row = (struct row){.partition = p, .index = i, .key = r.key, .value = r.value};
-			snprintf(row->topic, sizeof row->topic, "%s", topic);
+			ck_assert(block_key_is(r.key) == w->job->views[0].blocks);
+			if (block_key_is(r.key))
+				block_found(w, &f, topic, p, &r);
+			else
+				row_found(&f, topic, p, r.key, block_unframe(r.value));
 		}
 	}
-	qsort(*out, n, sizeof **out, row_cmp);
-	return n;
+	qsort(f.rows, f.n, sizeof *f.rows, row_cmp);
+	*out = f.rows;
+	return f.n;
 }
 
 static void compare_topic(struct world *a, struct world *b, const char *topic, int32_t partitions)
@@ -461,13 +581,13 @@ static void check_trimmed(struct world *w)
 	ck_assert_int_gt(trimmed, 0);
 }
 
-static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
+static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults, bool blocks)
 {
 	struct world calm, rough;
 	seed = s * 7919 + 1;
-	world_open(&calm, false, 64 << 20);
+	world_open(&calm, false, 64 << 20, false);
 	run_all(&calm, s + 12345, false);
-	world_open(&rough, disk, memory);
+	world_open(&rough, disk, memory, blocks);
 	rough.faults = faults;
 	run_all(&rough, s + 12345, true);
 	compare_topic(&calm, &rough, "weir.users.v1", PARTITIONS);
@@ -489,23 +609,36 @@ static void one_seed(uint64_t s, bool disk, uint64_t memory, int faults)
 	}
 	world_close(&calm);
 	world_close(&rough);
+	arena_reset(&keys);
 }
 
 START_TEST(memory_state)
 {
-	one_seed((uint64_t)_i, false, 64 << 20, 20);
+	one_seed((uint64_t)_i, false, 64 << 20, 20, false);
 }
 END_TEST
 
 START_TEST(disk_state)
 {
-	one_seed((uint64_t)_i + 100, true, 64 << 20, 20);
+	one_seed((uint64_t)_i + 100, true, 64 << 20, 20, false);
 }
 END_TEST
 
 START_TEST(disk_state_squeezed)
 {
-	one_seed((uint64_t)_i + 200, true, 64 << 10, 40);
+	one_seed((uint64_t)_i + 200, true, 64 << 10, 40, false);
+}
+END_TEST
+
+START_TEST(blocks)
+{
+	one_seed((uint64_t)_i + 300, false, 64 << 20, 20, true);
+}
+END_TEST
+
+START_TEST(blocks_on_disk)
+{
+	one_seed((uint64_t)_i + 400, true, 64 << 10, 40, true);
 }
 END_TEST
 
@@ -528,7 +661,7 @@ START_TEST(share_of_memory_falls)
 	struct world w;
 	uint64_t evicted, small = 64 << 10;
 	seed = 1;
-	world_open(&w, true, 64 << 20);
+	world_open(&w, true, 64 << 20, false);
 	run_all(&w, 77, false);
 	ck_assert_uint_gt(table_bytes(&w, &evicted), small);
 	ck_assert_uint_eq(evicted, 0);
@@ -550,6 +683,8 @@ int main(void)
 	tcase_add_loop_test(tc, memory_state, 0, 5);
 	tcase_add_loop_test(tc, disk_state, 0, 5);
 	tcase_add_loop_test(tc, disk_state_squeezed, 0, 5);
+	tcase_add_loop_test(tc, blocks, 0, 5);
+	tcase_add_loop_test(tc, blocks_on_disk, 0, 3);
 	tcase_add_test(tc, share_of_memory_falls);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
