@@ -133,6 +133,9 @@ const struct metric_family metric_families[METRIC_COUNT] = {
                 .labels = JOB,
                 LATENCY,
                 .help = "Time to write dirty state rows to the store."},
+        [METRIC_LONGEST_STALL] = GAUGE("weir_longest_stall_seconds", JOB_REASON, "seconds",
+                "The longest that records had to wait at one time since the job started, by what kept them: "
+                "commit, flush, online."),
         [METRIC_RESTORED_ROWS] = COUNTER("weir_restored_rows_total", JOB_TASK,
                 "State rows applied while restoring."),
         [METRIC_RESTORE_REMAINING] = GAUGE("weir_restore_remaining_rows", JOB_TASK, "",

@@ -219,8 +219,6 @@ static void epoch_committed(struct worker *w, int64_t took_ns)
 	w->commit.begun = w->commit.dirty = false;
 	w->commit.appended_bytes = 0;
 	w->commit.epochs++;
-	if (took_ns > w->commit.took_ns_max)
-		w->commit.took_ns_max = took_ns;
 }
 
 static void worker_rewind(struct worker *w)

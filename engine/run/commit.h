@@ -21,7 +21,6 @@ struct commit {
 	uint64_t appended_bytes;
 	uint64_t epochs, aborts, unknowns;
 	struct task *failed;   /* of the last epoch: its rows or its marker could not be appended */
-	int64_t took_ns_max;
 };
 
 /* Makes sure there is a usable producer: none that saw an ambiguous call (I5). */

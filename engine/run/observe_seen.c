@@ -331,6 +331,21 @@ static void spent_take(struct job_seen *j, struct worker_seen *w, const struct w
 	        tally_take(&w->counts[WORKER_EARLY], r->early_epochs));
 }
 
+/* Of the job's workers here, the longest. */
+static void stalls_take(const struct job_seen *j, const struct job_view *v, struct metrics *m)
+{
+	static const char *const why[] = {[STALL_COMMIT] = "commit",
+	        [STALL_FLUSH] = "flush", [STALL_ONLINE] = "online"};
+	for (int s = 0; s < STALL_COUNT; s++) {
+		int64_t max = 0;
+		for (uint32_t i = 0; i < v->nreports; i++)
+			if (v->reports[i] && v->reports[i]->stall_ns_max[s] > max)
+				max = v->reports[i]->stall_ns_max[s];
+		struct metric_labels l = {.job = j->name, .reason = why[s]};
+		metric_set(metrics_get(m, METRIC_LONGEST_STALL, l), (double)max / 1e9);
+	}
+}
+
 static void worker_take(struct job_seen *j, struct worker_seen *w,
         const struct worker_report *r, struct metrics *m)
 {
@@ -389,6 +404,7 @@ void job_seen_take(
 		for (uint32_t k = 0; k < r->ntasks; k++)
 			task_take(j, v, r, &r->tasks[k], m, at_ms);
 	}
+	stalls_take(j, v, m);
 	gone_forget(j, v->plan, m);
 	for (uint32_t i = 0; i < j->nviews; i++)
 		j->views[i].rows_per_s =

@@ -119,7 +119,7 @@ struct worker_report *report_make(struct worker *w)
 	r->epochs = w->commit.epochs;
 	r->aborts = w->commit.aborts;
 	r->unknowns = w->commit.unknowns;
-	r->commit_took_ns_max = w->commit.took_ns_max;
+	memcpy(r->stall_ns_max, w->spent.stall_ns_max, sizeof r->stall_ns_max);
 	r->poll_ns = w->spent.poll_ns;
 	r->decode_ns = w->spent.decode_ns;
 	r->process_ns = w->spent.process_ns;

@@ -43,6 +43,14 @@ struct dead_report {
 	struct dead_sample sample;
 };
 
+/* What keeps records waiting that have come. */
+enum stall {
+	STALL_COMMIT, /* the epoch's end, until its outcome is known */
+	STALL_FLUSH,  /* freezing what is to be written, evicting, waiting for the flusher */
+	STALL_ONLINE, /* an online store that is behind */
+	STALL_COUNT
+};
+
 struct worker_report {
 	struct arena arena;
 	char owner[64];           /* "<node>.<worker>" */
@@ -52,7 +60,7 @@ struct worker_report {
 	struct view_report *views; /* as the job's views */
 	uint64_t records, bad[BAD_COUNT];
 	uint64_t epochs, aborts, unknowns;
-	int64_t commit_took_ns_max;
+	int64_t stall_ns_max[STALL_COUNT];
 	uint64_t poll_ns, decode_ns, process_ns, output_ns, rebalances, retries, early_epochs;
 	struct dead_report *dead;
 	uint32_t ndead;

@@ -414,14 +414,26 @@ static bool repair_pieces(struct worker *w, struct task *t)
 	return more;
 }
 
+static int64_t stall_note(struct worker *w, enum stall why, int64_t from)
+{
+	int64_t now = clock_mono_ns(w->conf.clock), *max = &w->spent.stall_ns_max[why];
+	if (now - from > *max)
+		*max = now - from;
+	return now;
+}
+
 static void between_epochs(struct worker *w)
 {
+	int64_t from = clock_mono_ns(w->conf.clock);
 	online_wait(w);
+	stall_note(w, STALL_ONLINE, from);
 	repartitions_trim(w);
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		changelog_trim(w->tasks[i]);
 	w->repairing = false;
+	from = clock_mono_ns(w->conf.clock);
 	tables_tidy(w);
+	stall_note(w, STALL_FLUSH, from);
 	for (uint32_t i = 0; i < w->ntasks; i++)
 		w->repairing |= repair_pieces(w, w->tasks[i]);
 }
@@ -443,7 +455,7 @@ static enum status commit_try(struct worker *w)
 	struct error e;
 	int64_t from = clock_mono_ns(w->conf.clock);
 	enum status st = commit_epoch(w, &e);
-	w->spent.output_ns += (uint64_t)(clock_mono_ns(w->conf.clock) - from);
+	w->spent.output_ns += (uint64_t)(stall_note(w, STALL_COMMIT, from) - from);
 	if (st && refused_stop(w, &e))
 		return ST_ERR;
 	if (st && w->commit.failed && is_tasks_own(w, &e)) {

@@ -47,6 +47,7 @@ struct worker_conf {
 /* Where a worker's time goes, and what it met. */
 struct spent {
 	uint64_t poll_ns, decode_ns, process_ns, output_ns;
+	int64_t stall_ns_max[STALL_COUNT];
 	uint64_t rebalances, retries, early_epochs;
 };
 
