@@ -14,7 +14,7 @@ from measure import LOOKS, Failed
 from queries import QUERIES, TARGETS
 
 ROWS = (("multi", "json", "rows"), ("multi", "json", "both"), ("multi", "avro", "rows"), ("multi", "avro", "both"),
-        ("tumble", "json", "rows"), ("hop", "json", "rows"), ("items", "json", "both"), ("emit", "json", "both"))
+        ("multi", "json", "blocks"), ("multi", "json", "blocks+redis"), ("multi", "avro", "blocks+redis"), ("tumble", "json", "rows"), ("hop", "json", "rows"), ("items", "json", "both"), ("emit", "json", "both"))
 SINKS = {"rows": "rows", "both": "rows + Redis", "blocks": "blocks", "blocks+redis": "blocks + Redis"}
 INTERVALS = ("50ms", "100ms", "500ms", "5s")
 MB = 1 << 20
@@ -58,7 +58,8 @@ def chosen(args):
 # ---- the table of queries ----
 
 HEAD = ("query", "format", "sinks", "CPU s / M", "target", "events/s", "peak MB", "its target", "state MB", "entities",
-        "rows", "online rows", "bytes to the broker an event", "misses", "epochs", "answers")
+        "rows", "online rows", "bytes to the broker an event", "misses", "epochs",
+        "longest stall by commit; flush, ms", "answers")
 
 
 def table(head, rows):
@@ -84,7 +85,8 @@ def cells(found, n, target):
     f = median(found)
     return [spread(found), str(target or ""), f"{f.rate:,.0f}", mb(f.peak), mb((64 << 20) + 300 * f.entities),
             mb(f.state), f"{f.entities:,}", f"{f.more['rows']:,}", f"{f.more['online_rows']:,}",
-            f"{f.sent / n:,.0f}" if f.sent else "", f"{f.more['state_misses']:,}", f"{f.more['epochs']:,}", answers(found)]
+            f"{f.sent / n:,.0f}" if f.sent else "", f"{f.more['state_misses']:,}", f"{f.more['epochs']:,}",
+            "; ".join(f"{f.stalls.get(why, 0) * 1000:.0f}" for why in ("commit", "flush")), answers(found)]
 
 
 def notes(found):
@@ -93,6 +95,11 @@ def notes(found):
     return ([f"; {dropped:,} online rows dropped, {repairs:,} repairs"] if dropped or repairs else []) + (
         [f"; {f.more['expiry_rows']:,} of the rows are of expiry: {per_row(f):.2f} CPU s per million rows"]
         if f.more["expiry_rows"] else [])
+
+
+def a_miss(f):
+    """Bytes that the process read from files for each row that was not in memory: the store's."""
+    return f"{f.read / f.more['state_misses']:,.0f}" if f.more["state_misses"] else ""
 
 
 def per_row(f):
@@ -160,10 +167,10 @@ def scaled(bench):
             stream = bench.stream(n=n, warm=warm, options=options, name=label)
         found = bench.again(what, lambda q=QUERIES[name], s=stream, m=more: weir.run(bench, q, False, False, s, **m))
         right = right and all(f.right for f in found)
-        out.append([what, *cells(found, stream.n, None)])
+        out.append([what, *cells(found, stream.n, None), a_miss(median(found))])
     return [f"JSON, rows; --memory {args.memory} a node; medians of {args.runs}. With two workers or processes the engine may use "
             f"core 0 and 1; the servers are on core {last}. With many users the first event of each comes before what is measured.",
-            "", *table(("case", *HEAD[3:]), out)], right
+            "", *table(("case", *HEAD[3:], "bytes read a miss"), out)], right
 
 
 # ---- the other engines ----

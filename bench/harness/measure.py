@@ -50,6 +50,15 @@ def bytes_sent(pids, brokers):
     return sum(int(n) for line in lines for n in re.findall(r" bytes_sent:(\d+)", line)) or None
 
 
+def bytes_read(pids):
+    """By read and its like: from files. What comes from sockets is received, which does not count here."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/io", encoding="ascii") as f:
+            total += int(re.search(r"rchar: (\d+)", f.read())[1])
+    return total
+
+
 def folder_bytes(path):
     return sum(os.lstat(os.path.join(d, f)).st_size for d, _, files in os.walk(path) for f in files
                if os.path.exists(os.path.join(d, f)))
@@ -64,6 +73,8 @@ class Figures:
     peak: int = 0          # bytes
     state: int = 0         # bytes
     sent: int | None = None  # bytes to the broker, of the whole run
+    read: int = 0          # bytes from files, of the whole run
+    stalls: dict = field(default_factory=dict)  # seconds, by what kept records waiting
     entities: int = 0
     more: dict = field(default_factory=dict)
     right: bool = False

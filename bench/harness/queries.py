@@ -64,6 +64,9 @@ QUERIES = {q.name: q for q in (
 TARGETS = {
     ("multi", "json", "rows"): 1.2,
     ("multi", "json", "both"): 1.5,
+    ("multi", "json", "blocks"): 0.7,
+    ("multi", "json", "blocks+redis"): 1.0,
+    ("multi", "avro", "blocks+redis"): 0.8,
     ("tumble", "json", "rows"): 1.0,
     ("hop", "json", "rows"): 1.1,
     ("items", "json", "both"): 2.6,

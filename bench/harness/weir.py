@@ -74,6 +74,14 @@ class Weir:
         self.metrics = found or self.metrics
         return self.metrics
 
+    def stalls(self):
+        """The longest, by reason."""
+        found = {}
+        for node in self.nodes:
+            for reason, value in re.findall(r'weir_longest_stall_seconds{.*reason="(\w+)".*} (\S+)', node.request("/metrics")[1]):
+                found[reason] = max(found.get(reason, 0), float(value))
+        return found
+
     def taken(self):
         return int(self.look()["weir_records_total"]) // self.passes
 
@@ -111,6 +119,7 @@ def run(bench, query, avro, redis, stream, *, blocks=False, commit="100ms", work
         measure.watch(engine, stream.n, stream.warm, figures)
         figures.peak = measure.peak_bytes(engine.pids)
         figures.sent = measure.bytes_sent(engine.pids, servers.brokers)
+        figures.read, figures.stalls = measure.bytes_read(engine.pids), engine.stalls()
         m = engine.look()
         figures.state, figures.entities = int(m["weir_state_bytes"]), int(m["weir_state_entities"])
         figures.more = {k: int(m[f"weir_{k}_total"]) for k in COUNTED}
