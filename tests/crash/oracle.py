@@ -8,6 +8,7 @@ wrong is seen at that row. Everything is kept going: each check takes in what is
 """
 import hashlib
 import json
+import re
 from collections import deque
 
 from rows import Decoder
@@ -16,10 +17,34 @@ from stream import BASE, WINDOW_MS
 from topics import Tail
 
 FRAME = 10
+BLOCK_KEY = re.compile(rb"(x|\d+:\d+)\|\d{13}\.\d+\.\d+")
 
 
 class Wrong(AssertionError):
     """The engine's output is not what it must be."""
+
+
+def zigzag(data, at):
+    """Avro's long: (the number, where the next thing begins)."""
+    shift, n = 0, 0
+    while True:
+        n |= (data[at] & 0x7f) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 0x80:
+            return (n >> 1) ^ -(n & 1), at
+
+
+def block_parts(data):
+    """Each row's bytes: the array's blocks are of one item and have its size."""
+    count, at = zigzag(data, FRAME)
+    while count:
+        size, at = zigzag(data, at)
+        if count != -1 or at + size > len(data):
+            raise Wrong(f"a block of rows that cannot be stepped over: {count} items, {size} bytes")
+        yield data[at:at + size]
+        count, at = zigzag(data, at + size)
+    if at != len(data):
+        raise Wrong(f"a block of rows with {len(data) - at} bytes after it")
 
 
 class User:
@@ -91,6 +116,7 @@ class Oracle:
         self.last = {"by_user": {}, "by_shop": {}}  # the last row seen of each entity
         self.sent = {}                              # its bytes
         self.ids, self.rows, self.expiries = 0, 0, 0
+        self.block_keys = set()
         self.chain = {}                             # per entity and view, over the bytes of its rows
 
     def take_input(self):
@@ -115,12 +141,22 @@ class Oracle:
             self.decoder = Decoder(self.brokers, self.prefix)
         return self.decoder.decode(value)
 
-    def link(self, view, entity, m):
-        was = self.chain.get((view, entity), b"")
-        self.chain[view, entity] = hashlib.blake2b(was + m.key() + m.value(), digest_size=8).digest()
+    def rows_of(self, m):
+        """(row, its bytes): a record is one, or a block of them. A block's key never comes again."""
+        one = self.decode(m.value())
+        if list(one) != ["rows"]:
+            return [(one, m.value())]
+        at = m.topic(), m.partition(), m.key()
+        if at in self.block_keys or not BLOCK_KEY.fullmatch(m.key()):
+            raise Wrong(f"{m.topic()}[{m.partition()}]@{m.offset()}: a block's key {m.key()}")
+        self.block_keys.add(at)
+        return list(zip(one["rows"], block_parts(m.value()), strict=True))
 
-    def take_user_row(self, m):
-        row = self.decode(m.value())
+    def link(self, view, entity, key, sent):
+        was = self.chain.get((view, entity), b"")
+        self.chain[view, entity] = hashlib.blake2b(was + key + sent, digest_size=8).digest()
+
+    def take_user_row(self, m, row):
         user = self.users.get(row["user"])
         if not user or not user.due:
             raise Wrong(f"by_user[{m.partition()}]@{m.offset()}: a row more than there are: {row}")
@@ -134,8 +170,7 @@ class Oracle:
         self.expiries += want["source_offset"] is None
         return row["user"], row
 
-    def take_shop_row(self, m):
-        row = self.decode(m.value())
+    def take_shop_row(self, m, row):
         shop = self.shops.get(row["shop"])
         if not shop:
             raise Wrong(f"by_shop[{m.partition()}]@{m.offset()}: of no shop: {row}")
@@ -147,11 +182,12 @@ class Oracle:
     def take_output(self):
         for view, take in (("by_user", self.take_user_row), ("by_shop", self.take_shop_row)):
             for m in self.offline[view].more():
-                entity, row = take(m)
-                self.last[view][entity] = row
-                self.sent[view, entity] = m.value()
-                self.link(view, entity, m)
-                self.rows += 1
+                for row, sent in self.rows_of(m):
+                    entity, row = take(m, row)
+                    self.last[view][entity] = row
+                    self.sent[view, entity] = sent
+                    self.link(view, entity, m.key(), sent)
+                    self.rows += 1
 
     def missing(self):
         """How many rows are still to come."""

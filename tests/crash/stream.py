@@ -54,6 +54,9 @@ views:
       kinds: distinct(n)
 """
 
+# by_shop in blocks: many rows a record, with keys of another kind.
+JOB_BLOCKS = JOB.replace("    expiry: none\n", "    expiry: none\n    offline: blocks\n")
+
 
 class Stream(threading.Thread):
     """Produces until it is closed; pause() returns when all that was produced stands."""
