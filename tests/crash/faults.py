@@ -3,6 +3,7 @@
 their order, Redis, no version that falls, and no full restore but those called for."""
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,14 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType,
                                    ResourceType)
 
+import points
 import proxy
 from box import Box
+from cleaner import BACKOFF, Cleaner
 from kafka_topics import Kafka
-from nodes import DONE, USAGE
+from nodes import DONE, USAGE, exits
+from oracle import Oracle
+from stream import JOB_BLOCKS, PARTITIONS
 from topics import reader
 from until import until
 from world import SESSION_MS, World
@@ -456,13 +461,30 @@ def redis_files(box):
     return os.path.join(box.folder, "redis", "appendonlydir")
 
 
+def redis_copied(box, w):
+    """Its files, as they are now."""
+    old = os.path.join(w.folder, "older")
+    shutil.rmtree(old, ignore_errors=True)
+    box.ctl("pause", "redis")
+    shutil.copytree(redis_files(box), old)
+    box.ctl("resume", "redis")
+    return old
+
+
+def redis_back_as(box, w, old):
+    """With these files instead of its own; None: with none."""
+    box.ctl("kill", "redis")
+    shutil.rmtree(redis_files(box))
+    if old:
+        shutil.copytree(old, redis_files(box))
+    w.watch.forget()
+    box.ctl("start", "redis")
+
+
 def fault_redis_comes_back_empty(box, seed):
     w = started(box, seed, "redis-empty", "a", "b")
     time.sleep(2)
-    box.ctl("kill", "redis")
-    shutil.rmtree(redis_files(box))
-    w.watch.forget()
-    box.ctl("start", "redis")
+    redis_back_as(box, w, None)
     time.sleep(2)
     return finish(w)
 
@@ -471,19 +493,99 @@ def fault_redis_loses_acknowledged_writes(box, seed):
     """As after a failover to a replica that was behind: an older copy of it comes back."""
     w = started(box, seed, "redis-failover", "a", "b")
     for _ in range(2):
-        old = os.path.join(w.folder, "older")
-        shutil.rmtree(old, ignore_errors=True)
-        box.ctl("pause", "redis")
-        shutil.copytree(redis_files(box), old)
-        box.ctl("resume", "redis")
+        old = redis_copied(box, w)
         time.sleep(1 + w.rng.random() * 2)
-        box.ctl("kill", "redis")
-        shutil.rmtree(redis_files(box))
-        shutil.copytree(old, redis_files(box))
-        w.watch.forget()
-        box.ctl("start", "redis")
+        redis_back_as(box, w, old)
         time.sleep(2)
     return finish(w)
+
+
+# -- compaction --
+
+def killed_while_it_cleans(w, cleaner, points_of_death):
+    """A node dies in an epoch, whose rows may be taken away then; the other one while the cleaner takes a step."""
+    for i, point in enumerate(points_of_death):
+        name = "ab"[i % 2]
+        w.nodes[name].kill()
+        node = w.node(name, WEIR_FAILPOINT=points.kill_at(point, w.rng))
+        until(lambda n=node: n.process.poll() is not None, 60, w.say_nodes)
+        cleaner.await_more()
+        w.nodes["ba"[i % 2]].kill()
+        for n in "ab":
+            w.node(n)
+        w.await_work()
+        w.found["kills"] += 3
+
+
+def repairs(w, how):
+    """How many so far, of tasks that read the source (rows) and of those behind a repartition topic (blocks)."""
+    told = re.findall(rf" j/(events(?:\.by\.shop)?)/\d+: the online store .*: writing it again from {how}", w.logs())
+    return told.count("events"), told.count("events.by.shop")
+
+
+def redis_repaired(box, w, old, how):
+    """From how, in tasks of both kinds."""
+    before = repairs(w, how)
+    redis_back_as(box, w, old)
+    until(lambda: all(n > b for n, b in zip(repairs(w, how), before)), 60,
+          lambda: (f"not repaired from {how}", before, w.say_nodes()))
+
+
+def read_again(w):
+    """From the first record on, by an oracle that has read nothing before: what was compacted is what it was."""
+    again = Oracle(w.box.brokers, w.prefix, w.topic)
+    again.take_input()
+    again.expire(PARTITIONS)
+    again.take_output()
+    assert again.missing() == 0, again.missing_say()
+    assert (again.chain, again.rows) == (w.oracle.chain, w.oracle.rows), "compaction has changed rows"
+
+
+def fault_compaction_under_way(box, seed):
+    """The cleaner takes what nobody committed, and older records of a key; keys of rows and of blocks never come
+    again. Redis is repaired from a tail that has been compacted, and once from nothing."""
+    with box.settings(BACKOFF):
+        w = World(seed, rate=1000, box=box, label="compaction", job=JOB_BLOCKS)
+        w.found["kills"] = 0
+        for name in "ab":
+            w.node(name)
+        w.stream.go()
+        w.await_work()
+        cleaner = Cleaner(w)
+        cleaner.hurry()
+        killed_while_it_cleans(w, cleaner, ("epoch.offsets", "epoch.commit"))
+        for verb in ("pause", "resume") * 2:  # newer records of the job's key: the older ones may go
+            exits(0, verb, "j", "--brokers", box.brokers, "--prefix", w.prefix)
+        cleaner.await_past({(cleaner.control, 0): 2})
+        w.await_work()
+
+        old, at = redis_copied(box, w), cleaner.ends()
+        cleaner.await_past(at)
+        cleaner.await_past(cleaner.ends())  # all that came since has been through it
+        redis_repaired(box, w, old, "the offline topic")
+        killed_while_it_cleans(w, cleaner, ("online.send", "epoch.committed"))
+        w.stream.pause()
+        w.check()
+        w.stream.go()
+
+        redis_repaired(box, w, None, "state")
+        killed_while_it_cleans(w, cleaner, ("epoch.commit",))
+        cleaner.await_past(cleaner.ends())
+        finish(w)
+        read_again(w)
+        say_compacted(w, cleaner)
+        return w
+
+
+def say_compacted(w, cleaner):
+    """The fault is none unless the cleaner worked on each of these topics, and found something to take away."""
+    got = cleaner.figures()
+    for topic in (*cleaner.offline, cleaner.control):
+        assert got["runs"][topic] and cleaner.cleaned().get((topic, 0)), f"did not come about: {topic} {got}"
+        assert got["fewer"][topic] > 0, f"did not come about: nothing to take away in {topic} {got}"
+    w.found["compactions"] = sum(got["runs"].values())
+    w.found["records compacted away"] = sum(got["fewer"].values())
+    w.found["offsets compacted"] = sum(cleaner.cleaned().values())
 
 
 # -- the state folder --

@@ -41,7 +41,7 @@ class World:
         """Those of this thread that were not closed."""
         return [w for w in cls._living if w.thread == threading.get_ident()]
 
-    def __init__(self, seed, rate=2500, box=None, label="run"):
+    def __init__(self, seed, rate=2500, box=None, label="run", job=JOB):
         """box: servers that are there; None: its own."""
         self.seed, self.rng, self.label = seed, random.Random(f"{label}{seed}"), label
         self.thread = threading.get_ident()
@@ -54,12 +54,13 @@ class World:
         self.redis = self.store()
         write(os.path.join(self.folder, "event.avsc"), SCHEMA)
         self.properties = write(os.path.join(self.folder, "client.properties"), PROPERTIES)
-        self.job = write(os.path.join(self.folder, "job.yaml"), JOB.format(topic=self.topic, shards=SHARDS))
+        self.job = write(os.path.join(self.folder, "job.yaml"), job.format(topic=self.topic, shards=SHARDS))
         until(lambda: len(self.kafka.partitions(self.topic)) == PARTITIONS, 20)
         exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
         self.nodes, self.wipes_called_for, self.checks, self.states = {}, 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
         self.oracle, self.online_seconds = None, DRAIN_SECONDS
+        self.found = {}  # figures of a fault's own
         self.lost = 0  # runs of the same before it whose end markers Kafka lost
         self.watch = Watch(self.store, self.prefix, self.rng)
 
@@ -194,7 +195,7 @@ class World:
         o = self.oracle
         return {"events": o.ids if o else 0, "rows": o.rows if o else 0, "expiry rows": o.expiries if o else 0,
                 **({"runs before in which Kafka lost end markers": self.lost} if self.lost else {}),
-                "checks": self.checks, "checks of the state": self.states, "looks at Redis": self.watch.looks}
+                "checks": self.checks, "checks of the state": self.states, "looks at Redis": self.watch.looks, **self.found}
 
     def close(self, keep=False):
         World._living.remove(self)

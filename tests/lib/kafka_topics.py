@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka as other software sees it: topics made, records produced, committed ones read."""
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic,
+                                   ResourceType)
 
 QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers go and come here
 
@@ -53,6 +54,13 @@ class Kafka:
         resource = ConfigResource(ResourceType.TOPIC, topic)
         got = self.admin.describe_configs([resource])[resource].result(20)
         return {name: entry.value for name, entry in got.items()}
+
+    def alter(self, topic, config):
+        """These settings of the topic; its others stay."""
+        entries = [ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+                   for name, value in config.items()]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result(20)
 
     def groups(self):
         return {g.group_id for g in self.admin.list_consumer_groups().result().valid}
