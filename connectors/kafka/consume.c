@@ -522,7 +522,7 @@ void consume_unfetch(struct log_session *s, uint32_t topic, int32_t partition)
 	moved(s, p, INT64_MAX);
 }
 
-enum status consume_seek(struct log_session *s, struct log_position to, struct error *e)
+static enum status librdkafka_seek(struct log_session *s, struct log_position to, struct error *e)
 {
 	struct part *p = session_part(s, to.topic, to.partition);
 	INVARIANT(to.offset >= 0 && p->assigned);
@@ -532,15 +532,21 @@ enum status consume_seek(struct log_session *s, struct log_position to, struct e
 	if (error)
 		rd_kafka_error_destroy(error);
 	rd_kafka_topic_partition_list_destroy(list);
-	if (err) {
-		/* Where it would go on is not known: that must not be retried blindly. */
-		client_error(&s->consumer, e, err, NULL, "seeking %s[%" PRId32 "] to %" PRId64,
-		        p->topic->name, p->partition, to.offset);
-		if (e)
-			e->class = ERR_FATAL;
+	if (!err)
+		return ST_OK;
+	/* Where it would go on is not known: that must not be retried blindly. */
+	client_error(&s->consumer, e, err, NULL, "seeking %s[%" PRId32 "] to %" PRId64,
+	        p->topic->name, p->partition, to.offset);
+	if (e)
+		e->class = ERR_FATAL;
+	return ST_ERR;
+}
+
+enum status consume_seek(struct log_session *s, struct log_position to, struct error *e)
+{
+	if (librdkafka_seek(s, to, e) != ST_OK)
 		return ST_ERR;
-	}
-	moved(s, p, to.offset);
+	moved(s, session_part(s, to.topic, to.partition), to.offset);
 	return ST_OK;
 }
 
@@ -584,9 +590,13 @@ void consume_resume(struct log_session *s, uint32_t topic, int32_t partition)
 {
 	struct part *p = session_part(s, topic, partition);
 	struct log_position at = {topic, partition, p->floor};
-	if (p->assigned && p->paused && !p->placed && consume_seek(s, at, &s->pending) != ST_OK) {
-		note(s, true); /* where it would go on is not known */
-		return;
+	if (p->assigned && (p->paused || p->behind) && !p->placed) {
+		if (librdkafka_seek(s, at, &s->pending) != ST_OK) {
+			note(s, true); /* where it would go on is not known */
+			return;
+		}
+		p->behind = false; /* what this poll has of it stands before the floor, and stays */
+		p->placed = true;
 	}
 	pause_resume(s, topic, partition, false);
 }

@@ -109,11 +109,13 @@ static inline bool record_read(struct fetched *b, struct fetched_batch *t, struc
 		return false;
 	t->at = in.end = in.at + len;
 	in.at++; /* attributes: none are defined */
-	int64_t timestamp = t->base_timestamp + varint(&in);
-	*r = (struct log_record){.topic = t->topic,
-	        .partition = t->partition,
-	        .offset = t->base_offset + varint(&in),
-	        .timestamp = t->append_timestamp < 0 ? timestamp : t->append_timestamp};
+	*r = (struct log_record){.topic = t->topic, .partition = t->partition};
+	if (__builtin_add_overflow(t->base_timestamp, varint(&in), &r->timestamp) ||
+	        __builtin_add_overflow(t->base_offset, varint(&in), &r->offset) ||
+	        r->offset < t->base_offset || r->offset >= t->next_offset)
+		return false;
+	if (t->append_timestamp >= 0)
+		r->timestamp = t->append_timestamp;
 	r->key = bytes(&in, &r->has_key);
 	r->value = bytes(&in, &r->has_value);
 	if (b->headers)

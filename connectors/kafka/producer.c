@@ -241,14 +241,15 @@ static enum status init_once(struct log_session *s, struct error *e)
 static bool written(void *arg, int32_t partition)
 {
 	const struct topic *t = arg;
-	return partition < t->nparts && t->parts[partition] &&
-	       t->parts[partition]->delivered >= 0;
+	return partition < t->nparts && t->parts[partition] && t->parts[partition]->written;
 }
 
 /* A broker that ends a transaction while it knows no leader of one of its partitions takes that
  * one for deleted and writes no end marker there (4.3.1): an aborted epoch's rows would be
  * committed with the next. Aborting and initialising end what is open, so they wait until all that
- * this session has written to is led. (A commit has just had all its records acknowledged.) */
+ * this session has written to is led. (A commit has just had all its records acknowledged.) What the
+ * broker ends by itself after the transaction's time-out, and what a process before this one has
+ * left open, is not held back by this. */
 static bool all_led(struct log_session *s, struct error *e)
 {
 	for (uint32_t i = 0; i < s->ntopics; i++) {
@@ -329,6 +330,7 @@ enum status producer_append(struct log_session *s, uint32_t topic, int32_t parti
 	struct part *p = session_part(s, topic, partition);
 	if (!s->producer.rk)
 		return error_set(e, ERR_ABORT, 0, "no producer");
+	p->written = true;
 	rd_kafka_resp_err_t err = append_record(s, p, key, value, headers, nheaders, timestamp);
 	if (err)
 		return unwritten(s, err, p, e);

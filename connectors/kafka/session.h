@@ -31,6 +31,7 @@ struct part {
 	uint64_t moved;    /* the poll in which it was last moved or taken away */
 	uint32_t moved_at; /* and how many records of that poll came before */
 
+	bool written;        /* records have been appended, whatever became of them */
 	int64_t delivered;   /* offset after the last acknowledged record; -1 */
 	struct chunk *chunk; /* of records not yet with librdkafka (append.c); may be NULL */
 };

@@ -5,8 +5,10 @@
 // Windows do not overlap: each reads what lies before the last.
 #include "cli/offline.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/scan.h"
 #include "data/avro.h"
 #include "data/block.h"
@@ -99,16 +101,23 @@ static void block_look(struct search *s, const struct log_record *r)
 	struct block_reader rows;
 	struct slice row, entity = buf_view(&s->columns);
 	block_read(&rows, block_unframe(r->value), s->q->plan->schema);
-	while (block_next(&rows, &row) == ST_OK)
+	enum status st;
+	while ((st = block_next(&rows, &row)) == ST_OK)
 		if (row.len > entity.len && !memcmp(row.p, entity.p, entity.len))
 			row_note(s, row, r->offset, row_expiry(row, entity.len));
+	if (st < 0)
+		LOG_WARN("offline", "%s[%d]@%" PRId64 " is no whole block of rows: what follows in it is not seen",
+		        s->q->plan->topic, (int)r->partition, r->offset);
 }
 
 static bool record_look(void *arg, const struct log_record *r)
 {
 	struct search *s = arg;
-	if (r->has_key && r->has_value && block_key_is(r->key))
-		block_look(s, r);
+	if (r->has_key && block_key_is(r->key)) { /* its key may begin as the entity's rows' do */
+		if (r->has_value)
+			block_look(s, r);
+		return true;
+	}
 	if (!r->has_key || r->key.len < s->prefix.len ||
 	        memcmp(r->key.p, s->prefix.p, s->prefix.len))
 		return true;

@@ -64,6 +64,8 @@ void block_release(struct block *b)
 
 void block_clear(struct block *b)
 {
+	if (b->buf.cap > 2 * BLOCK_BYTES_MAX) /* after a large row */
+		buf_release(&b->buf);
 	b->buf.len = 0;
 	b->rows = 0;
 }

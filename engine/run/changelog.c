@@ -21,7 +21,6 @@
 #define SNAPSHOT_SLICE_MIN 16384
 #define SNAPSHOT_PAGE_MIN 256 /* rows of one reading, which looks into every file of the store */
 #define SNAPSHOT_PAGE_MAX 2048
-#define SNAPSHOT_ROW 256 /* bytes, more than most have */
 #define SPACES_MAX JOB_VIEWS_MAX /* of one block */
 
 /* -- writing -- */
@@ -33,6 +32,7 @@ struct block_writer {
 	        numbers; /* per space of the task: its number in this block; 0: not named yet */
 	uint32_t named;
 	uint64_t bytes; /* of all rows so far */
+	uint32_t rows;
 };
 
 static enum status block_send(struct block_writer *w, struct error *e)
@@ -72,6 +72,7 @@ static enum status row_write(struct block_writer *w, uint32_t space, struct slic
 	buf_varint(w->buf, row.p ? (int64_t)row.len + 1 : 0);
 	buf_slice(w->buf, row);
 	w->bytes += w->buf->len - from;
+	w->rows++;
 	return w->buf->len >= CHANGELOG_BLOCK_BYTES ? block_send(w, e) : ST_OK;
 }
 
@@ -124,9 +125,10 @@ static void snapshot_finish(struct task *t, struct marker_snapshot *s)
 	s->space = s->cursor_len = 0;
 }
 
-static uint32_t snapshot_page(uint64_t bytes)
+/* As many rows as the bytes are, going by the page before. */
+static uint32_t snapshot_page(const struct task *t, uint64_t bytes)
 {
-	uint64_t rows = bytes / SNAPSHOT_ROW;
+	uint64_t rows = t->snapshot_row_bytes ? bytes / t->snapshot_row_bytes : 0;
 	return rows < SNAPSHOT_PAGE_MIN   ? SNAPSHOT_PAGE_MIN
 	       : rows > SNAPSHOT_PAGE_MAX ? SNAPSHOT_PAGE_MAX
 	                                  : (uint32_t)rows;
@@ -140,9 +142,13 @@ static enum status snapshot_slice(
 	struct arena page = {0};
 	enum status st = ST_OK;
 	while (st >= 0 && w->bytes < until && s->space < t->nspaces) {
+		uint64_t before = w->bytes;
+		uint32_t rows = w->rows;
 		arena_reset(&page);
 		st = table_snapshot(t->table, s->space, &t->snapshot_cursor,
-		        snapshot_page(until - w->bytes), snapshot_row, w, &page, e);
+		        snapshot_page(t, until - w->bytes), snapshot_row, w, &page, e);
+		if (w->rows > rows)
+			t->snapshot_row_bytes = 1 + (w->bytes - before) / (w->rows - rows);
 		if (st == ST_END) {
 			s->space++;
 			t->snapshot_cursor.len = 0;

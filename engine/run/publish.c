@@ -436,6 +436,11 @@ static enum status tail_record(struct task *t, const struct log_record *r, struc
 	while ((st = block_next(&rows, &row)) == ST_OK)
 		if (tail_row(t, row, e))
 			return ST_ERR;
+	if (st < 0)
+		LOG_WARN("publish", "%s: %s[%d]@%" PRId64
+				    " is no whole block of rows: what follows in it is not repaired",
+			t->name, view_plan_of(t, t->publish->view)->topic, (int)t->partition,
+			r->offset);
 	return ST_OK;
 }
 

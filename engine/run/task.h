@@ -81,6 +81,7 @@ struct task {
 	uint32_t topic, changelog; /* the session's numbers */
 	struct marker marker;      /* of the last commit; inputs[0] is the only one */
 	struct marker next;        /* of the epoch that is ending */
+	uint64_t snapshot_row_bytes; /* of a row of the changelog's last page; 0: not known */
 	struct buf snapshot_cursor; /* the changelog's rolling snapshot: after which entity */
 	int64_t next_trim, trim;   /* delete the changelog up to here once that epoch is committed,
 				    * and now; -1: nothing */

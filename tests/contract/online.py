@@ -564,6 +564,8 @@ def test_offline_blocks_are_explained_and_exported():
     assert answer["online"] == "same"
     cmd(NO, "explain", view, "nobody", "sum_1h")
     cmd(NO, "explain", view, "%zz", "sum_1h")
+    assert any(key.startswith("0:1|") for key, *_ in blocks(f"{VIEW}p_shop"))
+    cmd(NO, "explain", f"{VIEW}p_shop", "0:1", "n_5m")    # whose rows' keys would begin as that block's
     said = json.loads(cmd(DONE, "export", view, "--to", f"{TMP}/packed", "--format", "json").stdout)
     assert said["rows"] == len({key for key, _, _, _ in rows(USER)})
     cmd(DONE, "remove", "packed")

@@ -220,7 +220,7 @@ def spark_rows(text):
     assert dict(space["rows"].dtypes)["event_time"] == "timestamp", space["rows"].dtypes
     found = space["rows"].selectExpr("tailnum", "unix_millis(event_time)", "unix_millis(known_at)", "source_partition",
                                      "source_offset", "flights_24h", "mean_arr_delay_24h").collect()
-    space["spark"].stop()
+    spark.end(space["spark"])
     return sorted(map(tuple, found), key=str)
 
 

@@ -315,7 +315,7 @@ def check_spark(to):
             assert abs(float(g) - float(w)) <= 1e-9 * abs(float(w)), (got, want)
         print("Spark reads the same rows")
     finally:
-        session.stop()
+        spark.end(session)
 
 
 def check_kills(to):

@@ -31,3 +31,14 @@ def session(where):
                        "spark.sql.warehouse.dir": os.path.join(where, "warehouse")}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def end(it):
+    """Stops it, and waits until its Java process is gone."""
+    from pyspark import SparkContext
+    it.stop()
+    gateway = SparkContext._gateway
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(60)
+    SparkContext._gateway = SparkContext._jvm = None

@@ -214,6 +214,15 @@ START_TEST(malformed)
 			free(copy);
 		}
 	ck_assert_int_gt(bad, (int)bytes.len);
+	/* Whole records, but not of this batch. */
+	struct fetched_batch other[] = {batch_of(&bytes, 0, 4), batch_of(&bytes, INT64_MAX - 2, INT64_MAX)};
+	other[1].base_timestamp = INT64_MAX - 1;
+	for (int i = 0; i < 2; i++) {
+		int64_t floor = 0;
+		fetched_begin(&f, out, POLL_MAX);
+		ck_assert_int_eq(fetched_add_batch(&f, other[i], &floor), FETCHED_BAD);
+		ck_assert_uint_eq(f.n, i ? 2 : 4);
+	}
 	fetched_release(&f);
 	buf_release(&bytes);
 }

@@ -181,6 +181,15 @@ START_TEST(leaderless)
 	rd_kafka_mock_partition_set_leader(r.mock, "out", 0, 1);
 	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
 	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	/* What was never acknowledged may be there all the same. */
+	uint32_t many = k->topic(r.s, "many");
+	ck_assert_int_eq(k->begin(r.s, &e), ST_OK);
+	ck_assert_int_eq(k->append(r.s, many, 0, v, &v, NULL, 0, 0, &e), ST_OK);
+	ck_assert_int_eq(k->abort(r.s, &e), ST_OK);
+	ck_assert(k->producer_ambiguous(r.s));
+	k->producer_drop(r.s);
+	ck_assert_int_eq(k->producer_init(r.s, &e), ST_ERR);
+	ck_assert_ptr_nonnull(strstr(e.msg, "many[0] has no leader"));
 	rig_close(&r);
 }
 END_TEST
