@@ -215,9 +215,9 @@ def schemas():
 
 
 def rows(view, partition=None):
-    known = schemas()
-    out = []
-    for r in records(f"{PREFIX}.{view}.v1"):
+    found = records(f"{PREFIX}.{view}.v1")
+    known, out = schemas(), []    # they are written before the records that name them
+    for r in found:
         raw = r.value()
         assert raw[:2] == b"\xc3\x01"  # Avro single-object encoding
         fingerprint = raw[2:10][::-1].hex()
