@@ -70,8 +70,9 @@ static void engine_rewind(struct engine *en)
 		struct error e = {0};
 		if (!m->owned[p] || !m->fetching[p])
 			continue;
+		int64_t until = now_ms() + WAIT_MS;
 		while (k->committed(m->s, &pos, 1, &e) != ST_OK)
-			ck_assert_msg(e.class == ERR_RETRIABLE, "%s", e.msg);
+			ck_assert_msg(e.class == ERR_RETRIABLE && now_ms() < until, "%s", e.msg);
 		pos.offset = pos.offset == LOG_OFFSET_NONE ? 0 : pos.offset;
 		m->next[p] = pos.offset;
 		OK(k->seek(m->s, pos, E));
