@@ -509,9 +509,9 @@ def test_run_is_a_node_with_one_job():
 
 def blocks(view):
     """(key, partition, the value, the schema) of each record of a view with offline: blocks."""
-    known = schemas()
-    out = []
-    for r in records(f"{PREFIX}.{view}.v1"):
+    found = records(f"{PREFIX}.{view}.v1")
+    known, out = schemas(), []
+    for r in found:
         raw = r.value()
         assert raw[:2] == b"\xc3\x01"
         schema = known[raw[2:10][::-1].hex()]
