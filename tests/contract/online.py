@@ -214,7 +214,8 @@ def schemas():
     return {r.key().decode(): json.loads(r.value()) for r in records(f"{PREFIX}.schemas")}
 
 
-def rows(view, partition=None):
+def rows(view):
+    """(key, partition, the value, the schema) of each record of a view's offline topic: a row, or a block of rows."""
     found = records(f"{PREFIX}.{view}.v1")
     known, out = schemas(), []    # they are written before the records that name them
     for r in found:
@@ -507,19 +508,6 @@ def test_run_is_a_node_with_one_job():
     assert n.stop(signal.SIGINT) == 0
 
 
-def blocks(view):
-    """(key, partition, the value, the schema) of each record of a view with offline: blocks."""
-    found = records(f"{PREFIX}.{view}.v1")
-    known, out = schemas(), []
-    for r in found:
-        raw = r.value()
-        assert raw[:2] == b"\xc3\x01"
-        schema = known[raw[2:10][::-1].hex()]
-        out.append((r.key().decode(), r.partition(),
-                    fastavro.schemaless_reader(io.BytesIO(raw[10:]), fastavro.parse_schema(schema)), schema))
-    return out
-
-
 def position(row):
     p = row["source_partition"]
     return "x" if p is None else f"{p}:{row['source_offset']}"
@@ -531,11 +519,11 @@ def test_offline_blocks():
                              change=lambda s: s.replace("    from: events\n", "    from: events\n    offline: blocks\n")))
     topic = f"{PREFIX}.{view}_user.v1"
     await_(lambda: topic in admin().list_topics(timeout=20).topics)
-    await_(lambda: sum(len(v["rows"]) for _, _, v, _ in blocks(f"{view}_user")) == len(rows(USER)))
+    await_(lambda: sum(len(v["rows"]) for _, _, v, _ in rows(f"{view}_user")) == len(rows(USER)))
     await_(lambda: store().exists(f"{PREFIX}:{view}_shop:1:x%3Ay%7Cz%25:1"))
     assert n.stop() == 0
     keys, found = set(), {}
-    for key, partition, value, schema in blocks(f"{view}_user"):
+    for key, partition, value, schema in rows(f"{view}_user"):
         assert schema["name"] == f"weir.{view}_user.v1Block"
         assert [f["name"] for f in schema["fields"]] == ["rows"]
         assert [f["name"] for f in schema["fields"][0]["type"]["items"]["fields"]][:5] == [
@@ -552,7 +540,7 @@ def test_offline_blocks():
         entity, at, where = key.split("|")
         want.setdefault((entity, partition), []).append((int(at), where, row))
     assert want == found    # the rows of each entity, in their order
-    shop = [row for _, _, value, _ in blocks(f"{view}_shop") for row in value["rows"]]
+    shop = [row for _, _, value, _ in rows(f"{view}_shop") for row in value["rows"]]
     assert any((r["shop"], r["paid"], position(r)) == ("x:y|z%", True, "0:1") for r in shop)
 
 
@@ -564,7 +552,7 @@ def test_offline_blocks_are_explained_and_exported():
     assert answer["online"] == "same"
     cmd(NO, "explain", view, "nobody", "sum_1h")
     cmd(NO, "explain", view, "%zz", "sum_1h")
-    assert any(key.startswith("0:1|") for key, *_ in blocks(f"{VIEW}p_shop"))
+    assert any(key.startswith("0:1|") for key, *_ in rows(f"{VIEW}p_shop"))
     cmd(NO, "explain", f"{VIEW}p_shop", "0:1", "n_5m")    # whose rows' keys would begin as that block's
     said = json.loads(cmd(DONE, "export", view, "--to", f"{TMP}/packed", "--format", "json").stdout)
     assert said["rows"] == len({key for key, _, _, _ in rows(USER)})
