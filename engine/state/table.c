@@ -16,7 +16,7 @@
 #include "state/table_inside.h"
 
 #define SLOTS_MIN 64
-#define ROW_PREFETCH_BYTES 256
+#define FETCH_GROUP 256u
 
 uint64_t entity_hash(struct slice entity)
 {
@@ -221,16 +221,13 @@ enum status entries_load(
 	return ST_OK;
 }
 
-static void row_prefetch(const struct entry *en)
+/* Slots, then entries: the cache misses of each step run side by side. */
+static void group_fetch(const struct space *s, const uint64_t *hashes, uint32_t n)
 {
-	const uint8_t *row = en->row;
-	uint32_t len = en->row_len;
-	if (en->change) {
-		__builtin_prefetch(en->change);
-		return;
-	}
-	for (uint32_t at = 0; at < len && at < ROW_PREFETCH_BYTES; at += 64)
-		__builtin_prefetch(row + at);
+	for (uint32_t i = 0; i < n; i++)
+		__builtin_prefetch(&s->slots[hashes[i] & s->mask]);
+	for (uint32_t i = 0; i < n; i++)
+		entry_fetch(slot_entry(s->slots[hashes[i] & s->mask]));
 }
 
 enum status table_resolve(struct table *t, uint32_t space, const struct slice *entities,
@@ -241,12 +238,9 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 	struct entry **missing = NULL;
 	uint32_t nmissing = 0;
 	t->stats.lookups += n;
-	/* Slots, then entries, then rows: each step's cache misses run side by side. */
-	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(&s->slots[hashes[i] & s->mask]);
-	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(slot_entry(s->slots[hashes[i] & s->mask]));
 	for (uint32_t i = 0; i < n; i++) {
+		if (i % FETCH_GROUP == 0)
+			group_fetch(s, hashes + i, n - i < FETCH_GROUP ? n - i : FETCH_GROUP);
 		out[i] = space_find(s, entities[i], hashes[i]);
 		if (!out[i]) {
 			out[i] = space_add(t, space, entities[i], hashes[i]);
@@ -259,7 +253,6 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
 			missing[nmissing++] = out[i];
 		}
 		out[i]->used = (uint32_t)t->epoch;
-		row_prefetch(out[i]);
 	}
 	return entries_load(t, missing, nmissing, a, e);
 }

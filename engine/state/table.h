@@ -63,6 +63,12 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
         struct error *e);
 uint64_t entity_hash(struct slice entity);
 
+/* For whoever works through many: the entry, and once that is there its row, come into the
+ * processor's cache some turns before they are read. */
+void entry_fetch(const struct entry *en);
+void entry_fetch_change(const struct entry *en);
+void entry_fetch_row(const struct entry *en);
+
 struct slice entry_entity(const struct entry *en);
 /* When the row as it stands in this epoch is due; STORE_NO_DUE: never, or there is none. */
 int64_t entry_due(const struct entry *en);

@@ -341,9 +341,12 @@ enum status rows_send(struct rows *r, struct error *e)
 	r->n = 0;
 	frame_set(r);
 	struct column **cols = features_compute(r, r->calls, n, &r->arena);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + AHEAD_ROWS < n)
+			entry_fetch(r->entries[i + AHEAD_ROWS]);
 		if (r->blocks ? row_hold(r, i, cols, e) : row_send(r, i, cols, e))
 			return ST_ERR;
+	}
 	arena_reset(&r->arena);
 	return ST_OK;
 }

@@ -13,6 +13,7 @@
 #include "run/operator.h"
 
 #define ROWS_MAX BATCH_ROWS_MAX
+#define AHEAD_ROWS 8 /* fetched that many before their turn: entry_fetch() */
 
 /* The last row of an entity in this epoch; hangs on its entry. */
 struct last_row {

@@ -283,6 +283,17 @@ static enum status take(struct op *op, const struct work *w, uint32_t k, struct 
 	return fire_entity(op, en, w->stream_time[i], e);
 }
 
+/* What is to be read when row k + AHEAD_ROWS is taken, and before that, what says where it is. */
+static void rows_fetch(const struct work *w, uint32_t k)
+{
+	if (k + 3 * AHEAD_ROWS < w->n)
+		entry_fetch(w->entries[k + 3 * AHEAD_ROWS]);
+	if (k + 2 * AHEAD_ROWS < w->n)
+		entry_fetch_change(w->entries[k + 2 * AHEAD_ROWS]);
+	if (k + AHEAD_ROWS < w->n)
+		entry_fetch_row(w->entries[k + AHEAD_ROWS]);
+}
+
 static enum status window_batch(struct op *op, const struct batch *b, const int64_t *stream_time,
 	struct arena *a, struct error *e)
 {
@@ -298,6 +309,7 @@ static enum status window_batch(struct op *op, const struct batch *b, const int6
 		    a, e))
 		return ST_ERR;
 	for (uint32_t i = 0, k = 0; i < b->n; i++) {
+		rows_fetch(&w, k);
 		if (k < w.n && w.rows[k] == i && take(op, &w, k++, e))
 			return ST_ERR;
 		if (fire_others(op, stream_time[i], EXPIRE_PER_RECORD, a, e) < 0)

@@ -4,6 +4,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic,
                                    ResourceType)
 
+from until import until
+
 QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers go and come here
 
 
@@ -43,11 +45,22 @@ class Kafka:
         assert self.producer.flush(60) == 0, "not all records were taken"
         assert not failed, failed[:3]
 
+    def _metadata(self, *topic):
+        def answer():  # a broker that has just come back may hang up on what it was asked
+            try:
+                return self.admin.list_topics(*topic, timeout=20)
+            except KafkaException as e:
+                failed.append(e)
+                return None
+
+        failed = []
+        return until(answer, 20, lambda: failed[-1]).topics
+
     def topics(self):
-        return set(self.admin.list_topics(timeout=20).topics)
+        return set(self._metadata())
 
     def partitions(self, topic):
-        t = self.admin.list_topics(topic, timeout=20).topics[topic]
+        t = self._metadata(topic)[topic]
         return sorted(t.partitions) if t.error is None else []
 
     def config(self, topic):
