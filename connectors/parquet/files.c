@@ -50,6 +50,8 @@ enum status files_sync_all(const char *path, struct error *e)
 enum status files_mkdirs(const char *path, struct error *e)
 {
 	char at[FILES_PATH_MAX];
+	if (!mkdir(path, 0777) || errno == EEXIST)
+		return ST_OK;
 	if (files_path(at, e, "%s", path))
 		return ST_ERR;
 	for (char *p = at + 1;; p++) {

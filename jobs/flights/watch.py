@@ -3,16 +3,18 @@
 """The second half of jobs/flights/run: what the features are for. Labels join them as of each departure, a model is
 trained on the first half of the year, the second half is scored as a stream, and a monitor watches that stream.
 
-    watch.py --events FILE --parquet DIR --http HOST:PORT --weir FILE [--split DATE] [--monitor FILE]
+    watch.py --labels FILE --parquet DIR --http HOST:PORT --weir FILE [--split DATE] [--monitor FILE]
 
---parquet is what weir export wrote, --http the engine that is to run monitor.yaml. What is made on the way lies
-beside the baseline that monitor.yaml names. Brokers come from WEIR_BROKERS, as for weir itself, which does the work:
-its commands are shown as they are run. It starts and stops no server, and prints no number that it did not ask for.
+--labels is what model.py spine wrote, --parquet what weir export did, --http the engine that is to run monitor.yaml.
+What is made on the way lies beside the baseline that monitor.yaml names. Brokers come from WEIR_BROKERS, as for weir
+itself, which does the work: its commands are shown as they are run. It starts and stops no server, and prints no number
+that it did not ask for.
 """
 import argparse
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -87,9 +89,9 @@ def command(*words):
 
 def make_training_set(w):
     section("A training set: each flight's features as of its departure")
-    since = time.monotonic()
-    rows = model.write_spine(w.args.events, w.path("labels.parquet"))
-    line("labels", f"{rows:,} flights that left, at their departure: late by {model.LATE_MINUTES} minutes or not " + took(since))
+    shutil.copyfile(w.args.labels, w.path("labels.parquet"))
+    ((rows,),) = w.query(f"SELECT count(*) FROM '{w.path('labels.parquet')}'")
+    line("labels", f"{rows:,} flights that left, at their departure: late by {model.LATE_MINUTES} minutes or not")
     words = ("train", "--spine", near(w.path("labels.parquet")), "--label", "late", "--known-at", "--features",
              model.feature_list(), "--data", near(w.args.parquet), "--out", near(w.path("train.parquet")))
     command(*words)
@@ -322,7 +324,7 @@ def report(w, found):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Training set, model, logged predictions and their drift.")
-    for name in ("events", "parquet", "http", "weir"):
+    for name in ("labels", "parquet", "http", "weir"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--split", default="2013-07-01", metavar="DATE", help="flights before it are the reference")
     parser.add_argument("--monitor", default=os.path.join(HERE, "monitor.yaml"), metavar="FILE")

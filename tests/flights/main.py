@@ -104,9 +104,7 @@ def test_weir_train_against_duckdb_and_pandas():
     """On these flights' own labels, every view and feature; what was known by then, as the model is trained."""
     sys.path.insert(0, os.path.join(world.ROOT, "tests", "train"))
     import asof
-    import model
-    model.write_spine(world.events("arrival"), world.path("labels.parquet"))
-    said = list(asof.compare(BIN, watching.exported(LIVE), world.path("labels.parquet"), "event_time", VIEWS, ("known",)))
+    said = list(asof.compare(BIN, watching.exported(LIVE), watching.labels(), "event_time", VIEWS, ("known",)))
     assert len(said) == 2 * len(VIEWS) and all(count > 10_000 for _, _, _, count, _ in said), said
     assert not [one for one in said if one[-1]], said
     return f"{said[0][3]:,} labels, {len(said)} joins compared: 0 mismatches"

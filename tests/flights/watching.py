@@ -9,6 +9,7 @@ import sys
 
 import yaml
 
+import model
 import rows
 import watch
 import world
@@ -43,9 +44,17 @@ def exported(prefix):
     return folder
 
 
+def labels():
+    """The flights that left, and what came of them; made once."""
+    path = world.path("labels.parquet")
+    if not os.path.exists(path):
+        model.write_spine(world.events("arrival"), path)
+    return path
+
+
 def watched(prefix, node, topics, parquet):
     """watch.py's output."""
-    done = subprocess.run([sys.executable, "-B", watch.__file__, "--events", world.events("arrival"), "--parquet", parquet,
+    done = subprocess.run([sys.executable, "-B", watch.__file__, "--labels", labels(), "--parquet", parquet,
                            "--http", node.http, "--weir", BIN, "--split", SPLIT, "--monitor", monitor_file(topics)],
                           env=clean_env() | {"WEIR_BROKERS": SERVERS.brokers, "WEIR_PREFIX": prefix}, text=True, check=False,
                           capture_output=True, cwd=world.TMP, timeout=900)
