@@ -87,7 +87,7 @@ def write_spine(events, out):
 def train(inputs, late):
     """Gradient-boosted trees, which take missing values as they are."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    model = HistGradientBoostingClassifier(max_iter=50, learning_rate=0.15, max_leaf_nodes=15, min_samples_leaf=100,
+    model = HistGradientBoostingClassifier(max_iter=30, learning_rate=0.25, max_leaf_nodes=15, min_samples_leaf=100,
                                            early_stopping=False, random_state=0)
     return model.fit(inputs, late)
 
