@@ -240,6 +240,8 @@ FETCH fetch(const uint8_t *p, uint32_t len)
 
 FETCH fetch_entry(const struct entry *en)
 {
+	if (!en)
+		return;
 	__builtin_prefetch(en);
 	__builtin_prefetch(en->key); /* often on the next line */
 }

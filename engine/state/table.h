@@ -63,8 +63,8 @@ enum status table_resolve(struct table *t, uint32_t space, const struct slice *e
         struct error *e);
 uint64_t entity_hash(struct slice entity);
 
-/* For whoever works through many: the entry, and once that is there its row, come into the
- * processor's cache some turns before they are read. */
+/* For whoever works through many: the entry (NULL: none), then what this epoch has changed of it,
+ * then its row come into the processor's cache, each some turns before it is read. */
 void entry_fetch(const struct entry *en);
 void entry_fetch_change(const struct entry *en);
 void entry_fetch_row(const struct entry *en);
