@@ -12,11 +12,13 @@ that it did not ask for.
 """
 import argparse
 import datetime
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import yaml
@@ -329,6 +331,8 @@ def main(argv=None):
     parser.add_argument("--split", default="2013-07-01", metavar="DATE", help="flights before it are the reference")
     parser.add_argument("--monitor", default=os.path.join(HERE, "monitor.yaml"), metavar="FILE")
     w = Watch(parser.parse_args(argv))
+    # Takes seconds, which weir train works in.
+    threading.Thread(target=importlib.import_module, args=("sklearn.ensemble",), daemon=True).start()
     try:
         make_training_set(w)
         make_model(w)
