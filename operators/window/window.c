@@ -309,9 +309,11 @@ static enum status window_batch(struct op *op, const struct batch *b, const int6
 		    a, e))
 		return ST_ERR;
 	for (uint32_t i = 0, k = 0; i < b->n; i++) {
-		rows_fetch(&w, k);
-		if (k < w.n && w.rows[k] == i && take(op, &w, k++, e))
-			return ST_ERR;
+		if (k < w.n && w.rows[k] == i) {
+			rows_fetch(&w, k);
+			if (take(op, &w, k++, e))
+				return ST_ERR;
+		}
 		if (fire_others(op, stream_time[i], EXPIRE_PER_RECORD, a, e) < 0)
 			return ST_ERR;
 	}
