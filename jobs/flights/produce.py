@@ -20,6 +20,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 import time
 import zlib
@@ -72,13 +73,18 @@ class Weather:
         return out.getvalue()
 
 
+LINE = re.compile(rb'\{"source":"([a-z_]+)","key":(?:"([^"\\]*)"|null),"timestamp":(\d+),"value":(.*)\}\n')
+
+
 def records(path):
     """Yields (source, key or None, timestamp, value as JSON bytes). The lines are data.py's, one form."""
     with open(path, "rb") as file:
-        for line in file:
-            head, _, value = line.partition(b',"value":')
-            event = json.loads(head + b"}")
-            yield event["source"], event["key"], event["timestamp"], value.rstrip()[:-1]
+        for number, line in enumerate(file, 1):
+            form = LINE.fullmatch(line)
+            if form is None:
+                raise RuntimeError(f"{path}:{number}: not a line of data.py")
+            source, key, timestamp, value = form.groups()
+            yield source.decode(), None if key is None else key.decode(), int(timestamp), value
 
 
 def make_topics(config, topics, partitions):
