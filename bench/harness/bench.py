@@ -81,6 +81,11 @@ class Bench:
             self.streams[topic] = Stream(self, topic, n, self.args.warm if warm is None else warm, *options)
         return self.streams[topic]
 
+    def reader(self):
+        """The program that finds the rows to be checked; a build from before there was one does without."""
+        own = f"{self.build}/bench/bench_rows"
+        return own if os.path.exists(own) else f"{ROOT}/build/release/bench/bench_rows"
+
     def scratch(self):
         """A prefix and a folder for one run."""
         self.runs += 1

@@ -107,18 +107,30 @@ def per_row(f):
 
 
 def measured(bench, rows):
-    """(lines, all answers right?)"""
-    out, remarks, right = [], [], True
+    """(lines, all answers right?, the medians of multi)"""
+    out, remarks, right, multi = [], [], True, {}
     for name, fmt, sink in rows:
         stream = bench.stream(fmt == "avro")
         found = bench.again(f"{name}, {fmt}, {SINKS[sink]}",
                             lambda q=QUERIES[name], a=fmt == "avro", r=sink in ("both", "blocks+redis"), b=sink.startswith("blocks"),
                             s=stream: weir.run(bench, q, a, r, s, blocks=b))
         right = right and all(f.right for f in found)
+        if name == "multi":
+            multi[fmt, sink] = median(found)
         out.append([name, fmt, SINKS[sink], *cells(found, stream.n, TARGETS.get((name, fmt, sink)))])
         remarks += [f"{name}, {fmt}, {SINKS[sink]}{text}." for text in notes(found)]
         remarks += [f"{name}, {fmt}, {SINKS[sink]}: {f.check}" for f in found if not f.right]
-    return [*table(HEAD, out), *([""] if remarks else []), *remarks], right
+    return [*table(HEAD, out), *([""] if remarks else []), *remarks], right, multi
+
+
+def summed(bench, multi):
+    """Each stage alone, and the whole jobs as sums of them."""
+    say("measuring each stage alone")
+    alone = stages.Stages(bench.build, bench.servers, bench.args.events, bench.env)
+    lines = alone.lines()
+    for (fmt, sink), figures in multi.items():
+        lines += ["", *alone.sum_of(figures, bench.args.events, fmt, sink, f"multi, {fmt}, {SINKS[sink]}")]
+    return lines
 
 
 def explained(args):
@@ -215,15 +227,14 @@ def work(bench):
         lines, right = latency.run(bench)
         bench.keep("latency-", "from produced to seen", lines, args.events)
     elif args.stages:
-        bench.keep("stages-", "stages", stages.run(bench.build, bench.servers, args.events, bench.env), args.events)
-        return True
+        lines, right, multi = measured(bench, [("multi", "json", sink) for sink in ("rows", "both", "blocks")])
+        bench.keep("stages-", "stages", [*explained(args), "", *lines, "", *summed(bench, multi)], args.events)
     else:
         rows = [("multi", "json", "both")] if args.whole else chosen(args)
-        lines, right = measured(bench, rows)
+        lines, right, multi = measured(bench, rows)
         full = not args.whole and not args.asked
         if full:
-            say("measuring each stage alone")
-            lines += stages.run(bench.build, bench.servers, args.events, bench.env)
+            lines += ["", *summed(bench, multi)]
         bench.keep("", "queries", [*explained(args), "", *lines], args.events if full else 0)
     return right
 

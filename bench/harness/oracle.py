@@ -7,15 +7,18 @@ at the instants when a tile leaves a window, and no instant may be left out. An 
 windows must end with the right content of each. Doubles to 1e-9 relative.
 """
 import collections
-import functools
 import io
 import json
 import math
+import os
 import struct
+import subprocess
+import tempfile
 
 import fastavro
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from measure import Failed
 
 SHOWN = 3     # entities that differ
 MOST = 1500   # rows of an entity above which only the first count
@@ -25,7 +28,7 @@ END = 1735689600000 + 26 * 3_600_000
 
 
 def read_all(brokers, topic):
-    """Every committed record of a topic, partition by partition."""
+    """Every committed record of a small topic."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-check", "enable.auto.commit": False,
                          "isolation.level": "read_committed", "enable.partition.eof": True})
     parts = consumer.list_topics(topic, timeout=20).topics[topic].partitions
@@ -40,6 +43,31 @@ def read_all(brokers, topic):
             else:
                 raise KafkaException(record.error())
     consumer.close()
+
+
+class Rows:
+    """The rows of the wanted entities, as bench_rows finds them; the counts are there when all are read."""
+
+    def __init__(self, program, brokers, topic, wanted, *options):
+        self.total = self.of_events = self.entities = self.doubled = 0
+        self.wanted, self.command, self.env = wanted, [program, *options, topic], os.environ | {"WEIR_BROKERS": brokers}
+
+    def __iter__(self):
+        """(entity, whether it is a row of a block, its bytes)"""
+        with tempfile.NamedTemporaryFile("w", suffix=".entities") as names:
+            names.writelines(f"{entity}\n" for entity in self.wanted)
+            names.flush()
+            with subprocess.Popen([*self.command, names.name], env=self.env, stdout=subprocess.PIPE) as process:
+                yield from self.frames(process.stdout)
+        if process.returncode:
+            raise Failed("the rows could not be read")
+
+    def frames(self, out):
+        while (kind := out.read(1)) in (b"r", b"b"):
+            entity = out.read(struct.unpack("<I", out.read(4))[0]).decode()
+            yield entity, kind == b"b", out.read(struct.unpack("<I", out.read(4))[0])
+        if kind == b"e":
+            self.total, self.of_events, self.entities, self.doubled = struct.unpack("<4Q", out.read(32))
 
 
 def load_sample(path, entity):
@@ -194,44 +222,12 @@ def varint(data, at):
             return (result >> 1) ^ -(result & 1), at
 
 
-def block_rows(value):
-    """A block's rows as (entity, is it an event's, bytes): not decoded, which would take longer than the run. Each row
-    is an array block of its own, with its size."""
-    at = 10
-    while True:
-        count, at = varint(value, at)
-        if count == 0:
-            assert at == len(value), "something follows the block"
-            return
-        assert count == -1, "a row without its size"
-        size, at = varint(value, at)
-        length, begin = varint(value, at)
-        head = varint(value, varint(value, begin + length)[1])[1]    # behind event_time and known_at
-        yield value[begin:begin + length], value[head] != 0, value[at:at + size]
-        at += size
-
-
 def row_reader(brokers, prefix, query):
     """The rows of blocks, which have no frame of their own, by the schema inside the blocks'."""
     row, = (fastavro.parse_schema(s["fields"][0]["type"]["items"])
             for s in (json.loads(r.value()) for r in read_all(brokers, f"{prefix}.schemas") if r.value())
             if s["name"] == f"weir.{query.view}.v1Block")
     return lambda data: fastavro.schemaless_reader(io.BytesIO(data), row)
-
-
-def rows_of(brokers, prefix, query):
-    """Of a view's topic: (entity, is it an event's, how to read it)."""
-    read, read_row, keys = schema_reader(brokers, prefix), None, set()
-    for record in read_all(brokers, f"{prefix}.{query.view}.v1"):
-        key = record.key()
-        if key.count(b"|") == 2:
-            yield key.partition(b"|")[0], not key.endswith(b"|x"), functools.partial(read, record.value())
-            continue
-        assert (record.partition(), key) not in keys, f"the block {key} twice: compaction would lose rows"
-        keys.add((record.partition(), key))
-        read_row = read_row or row_reader(brokers, prefix, query)
-        for entity, event, data in block_rows(record.value()):
-            yield entity, event, functools.partial(read_row, data)
 
 
 def millis(time):
@@ -243,28 +239,30 @@ def online_differs(store, prefix, query, entity, last):
     return None if same({f: last[2][f] for f in query.fields()}, row) else f"online {dict(row)}, last row {last}"
 
 
-def check_weir(servers, prefix, query, sample, n):
+def check_weir(program, servers, prefix, query, sample, n):
     """(right?, text, entities)"""
     events = load_sample(sample, query.entity)
-    wanted = {e.encode(): e for e in events}
-    rows, entities, of_events, verdict = collections.defaultdict(list), set(), 0, Verdict()
-    for entity, event, read in rows_of(servers.brokers, prefix, query):
-        of_events += event
-        entities.add(entity)
-        if entity in wanted:
-            row = read()
-            rows[wanted[entity]].append((row["source_partition"], millis(row["event_time"]), row))
+    rows, verdict, read_row = collections.defaultdict(list), Verdict(), None
+    read = schema_reader(servers.brokers, prefix)
+    found = Rows(program, servers.brokers, f"{prefix}.{query.view}.v1", events)
+    for entity, of_block, data in found:
+        if of_block:
+            read_row = read_row or row_reader(servers.brokers, prefix, query)
+        row = read_row(data) if of_block else read(data)
+        rows[entity].append((row["source_partition"], millis(row["event_time"]), row))
     replayed(query, events, rows, verdict)
-    if of_events != n:
-        verdict.add("all", f"{of_events} rows of events, there are {n} events")
+    if found.of_events != n:
+        verdict.add("all", f"{found.of_events} rows of events, there are {n} events")
+    if found.doubled:
+        verdict.add("all", f"{found.doubled} keys of blocks stand twice: compaction would lose rows")
     if servers.redis:
         store = redis.Redis(*servers.redis.split(":"), decode_responses=True)
         for entity in events:
             if rows[entity]:
                 verdict.add(entity, online_differs(store, prefix, query, entity, rows[entity][-1]))
-    text = (f"{of_events:,} rows of {len(entities):,} entities; all rows of {len(events)} of them ({verdict.rows:,})"
+    text = (f"{found.of_events:,} rows of {found.entities:,} entities; all rows of {len(events)} of them ({verdict.rows:,})"
             f"{' and their online rows' if servers.redis else ''} computed again: {verdict.wrong} wrong")
-    return verdict.wrong == 0, "\n".join([*verdict.lines, text]), len(entities)
+    return verdict.wrong == 0, "\n".join([*verdict.lines, text]), found.entities
 
 
 # ---- the other engines ----
@@ -319,18 +317,14 @@ def check_last(query, events, rows, verdict):
             verdict.add(entity, f"{len(got)} rows of {len(taken)}; want {clock} {want}, got {got[-1:]}")
 
 
-def check_peer(brokers, topic, query, sample, n):
+def check_peer(program, brokers, topic, query, sample, n):
     """n: how many rows there must be, None when the engine may leave some out. (right?, text)"""
     events = load_sample(sample, query.entity)
-    wanted = {e.encode(): e for e in events}
     windowed = len(query.windows) == 1
-    rows, last, total, verdict = collections.defaultdict(list), {}, 0, Verdict()
-    for record in read_all(brokers, topic):
-        total += 1
-        entity = wanted.get(record.key().partition(b"|")[0])
-        if entity is None:
-            continue
-        at, values = peer_row(query, record.value())
+    rows, last, verdict = collections.defaultdict(list), {}, Verdict()
+    found = Rows(program, brokers, topic, events, "--records")
+    for entity, _, data in found:
+        at, values = peer_row(query, data)
         if windowed:
             last[entity, at] = values
         else:
@@ -341,7 +335,7 @@ def check_peer(brokers, topic, query, sample, n):
         replayed(query, events, rows, verdict)
     else:
         check_last(query, events, rows, verdict)
-    if n is not None and total != n:
-        verdict.add("all", f"{total} rows, there must be {n}")
-    text = f"{total:,} rows; {verdict.rows:,} of {len(events)} entities computed again: {verdict.wrong} wrong"
+    if n is not None and found.total != n:
+        verdict.add("all", f"{found.total} rows, there must be {n}")
+    text = f"{found.total:,} rows; {verdict.rows:,} of {len(events)} entities computed again: {verdict.wrong} wrong"
     return verdict.wrong == 0, "\n".join([*verdict.lines, text])

@@ -133,7 +133,7 @@ def run(bench, label, query, stream):
         figures.peak = measure.peak_bytes(engine.pids)
         figures.sent = measure.bytes_sent(engine.pids, bench.servers.brokers)
         figures.state = measure.folder_bytes(os.path.join(folder, "state"))
-    figures.right, figures.check = oracle.check_peer(bench.servers.brokers, out, query, stream.sample(query),
-                                                     rows_expected(label, query, stream.n))
+    figures.right, figures.check = oracle.check_peer(bench.reader(), bench.servers.brokers, out, query,
+                                                     stream.sample(query), rows_expected(label, query, stream.n))
     bench.drop(prefix, folder)
     return figures

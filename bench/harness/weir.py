@@ -124,7 +124,8 @@ def run(bench, query, avro, redis, stream, *, blocks=False, commit="100ms", work
         figures.state, figures.entities = int(m["weir_state_bytes"]), int(m["weir_state_entities"])
         figures.more = {k: int(m[f"weir_{k}_total"]) for k in COUNTED}
         engine.stop()
-    figures.right, figures.check, entities = oracle.check_weir(servers, prefix, query, stream.sample(query), stream.n)
+    figures.right, figures.check, entities = oracle.check_weir(bench.reader(), servers, prefix, query,
+                                                               stream.sample(query), stream.n)
     figures.entities = max(figures.entities, entities)
     bench.drop(prefix, folder)
     return figures

@@ -2,8 +2,10 @@
 """The benchmark's queries and its oracle: see run."""
 import collections
 import copy
+import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -108,6 +110,15 @@ def flames():
     check("flame: and drawn", "".join(flame.svg(top, "t")).count("<rect") == 4)
 
 
+def frames():
+    """What bench_rows prints, read."""
+    rows = oracle.Rows("bench_rows", "", "topic", {})
+    said = b"r\1\0\0\0u\2\0\0\0ab" + b"b\2\0\0\0vw\0\0\0\0" + b"e" + struct.pack("<4Q", 5, 4, 3, 2)
+    found = list(rows.frames(io.BytesIO(said)))
+    check("oracle: rows of records and of blocks are told apart", found == [("u", False, b"ab"), ("vw", True, b"")])
+    check("oracle: and counted", (rows.total, rows.of_events, rows.entities, rows.doubled) == (5, 4, 3, 2))
+
+
 def looks():
     samples = [(0, 0, 0), (1, 1, 0), (2, 2, 0), (4, 4, 100), (5, 5, 100), (8, 8, 200)]
     check("measure: an engine that counts when it commits is measured between its commits",
@@ -119,6 +130,7 @@ def main():
         queries(folder)
     forgetting()
     flames()
+    frames()
     looks()
     print(f"suite: {COUNT['passed']} passed, {COUNT['failed']} failed")
     return COUNT["failed"] > 0
