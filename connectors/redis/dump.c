@@ -27,15 +27,16 @@ static void put(struct buf *b, uint64_t v, int bytes)
 }
 
 /* The length of the entry that began at from: seven bits a byte, the last byte the lowest, all
- * but the first marked. */
+ * but the first marked. Redis gives the largest number of two bytes or more one byte too many
+ * (lpEncodeBacklen in listpack.c), and finds the next entry by that. */
 static void put_back(struct buf *b, size_t from)
 {
 	uint64_t n = b->len - from;
-	int bytes = n < 1u << 7    ? 1
-	            : n < 1u << 14 ? 2
-	            : n < 1u << 21 ? 3
-	            : n < 1u << 28 ? 4
-	                           : 5;
+	int bytes = n < 1u << 7          ? 1
+	            : n < (1u << 14) - 1 ? 2
+	            : n < (1u << 21) - 1 ? 3
+	            : n < (1u << 28) - 1 ? 4
+	                                 : 5;
 	for (int i = bytes - 1; i >= 0; i--)
 		b->p[b->len++] = (uint8_t)((n >> (7 * i) & 127) | (i < bytes - 1 ? 128 : 0));
 }

@@ -290,6 +290,39 @@ START_TEST(a_row_of_many_features)
 }
 END_TEST
 
+/* Around the length where Redis gives an entry's length another byte, it finds what follows. */
+START_TEST(a_row_with_a_long_text)
+{
+	static const struct field f[] = {
+	        {.name = "text", .type = {.kind = KIND_STRING}},
+	        {.name = "n", .type = {.kind = KIND_LONG}},
+	};
+	struct online_view v = {.name = "texts", .version = 1, .features = f, .nfeatures = 2};
+	static char text[16400];
+	struct buf b;
+	char length[16];
+	uint32_t len = 16374 + (uint32_t)_i;
+	start();
+	buf_init(&b);
+	memset(text, 'y', sizeof text);
+	struct value values[] = {{.bytes = {(uint8_t *)text, len}}, {.i64 = _i}};
+	for (int i = 0; i < 2; i++)
+		avro_write(&b, &f[i].type, false, &values[i]);
+	rows.n = 0;
+	rows.v[rows.n++] = (struct online_row){.view = OPS->view_add(o, &v),
+	        .entity = slice_of("E"),
+	        .features = buf_view(&b)};
+	ck_assert_int_eq(rows_put(OPS, o, T, 1, "a", false, &rows), ST_OK);
+	drained();
+	snprintf(length, sizeof length, "%d", _i);
+	ck_assert_str_eq(cli("HGET weir:texts:1:E n"), length);
+	snprintf(length, sizeof length, "%u", len);
+	ck_assert_str_eq(cli("HSTRLEN weir:texts:1:E text"), length);
+	ck_assert_str_eq(cli("HLEN weir:texts:1:E"), "5");
+	buf_release(&b);
+}
+END_TEST
+
 /* -- both stores, call by call -- */
 
 static uint64_t seed;
@@ -758,6 +791,7 @@ int main(void)
 	tcase_add_test(t, rows_expire);
 	tcase_add_test(t, an_epoch_of_many_rows);
 	tcase_add_test(t, a_row_of_many_features);
+	tcase_add_loop_test(t, a_row_with_a_long_text, 0, 10);
 	tcase_add_loop_test(t, agrees_with_the_store_in_memory, 0, 3);
 	tcase_add_test(t, a_killed_server_with_data_loses_nothing);
 	tcase_add_test(t, a_server_that_comes_back_empty_is_repaired);

@@ -116,7 +116,7 @@ static const uint8_t *entry(const uint8_t *p, char *out, size_t size)
 		memcpy(out, p + head, len);
 		out[len] = 0;
 	}
-	size_t back = head + len, bytes = back < 128 ? 1 : back < 16384 ? 2 : 3, said = 0;
+	size_t back = head + len, bytes = back < 128 ? 1 : back < 16383 ? 2 : 3, said = 0; /* as Redis counts */
 	for (size_t i = 0; i < bytes; i++)
 		said = said << 7 | (p[back + i] & 127);
 	ck_assert_uint_eq(said, back);
