@@ -12,7 +12,8 @@
  *   {"format":1, "job":name, "paused":false, "updated_ms":…, "yaml":"…",
  *    "views":[{"name", "version", "live":true, "plan":"…"}…]}
  * views holds every view version ever deployed under the job, so that an old version cannot
- * come back with another meaning; live are those of the definition.
+ * come back, with another meaning or without the events it has missed; live are those of the
+ * definition.
  */
 #ifndef WEIR_RUN_CONTROL_H
 #define WEIR_RUN_CONTROL_H

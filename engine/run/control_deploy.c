@@ -81,6 +81,26 @@ static void diff_view(struct buf *diff, const struct view *v, const char *before
 	control_diff(diff, before, v->plan_text);
 }
 
+/* A view that was taken out of the job has missed events since: its state would go on as if they
+ * had not been, and not the same way where it is local and where it is restored. */
+static enum control_answer check_returned(
+        const struct control_job *old, const struct job *job, struct error *e)
+{
+	for (uint32_t i = 0; i < job->nviews; i++)
+		for (uint32_t k = 0; k < old->nviews; k++) {
+			const struct view *v = &job->views[i];
+			const struct control_view *was = &old->views[k];
+			if (was->live || was->version != v->version || strcmp(was->name, v->name))
+				continue;
+			error_set(e, ERR_USER, 0,
+			        "job %s: view %s v%u was taken out of it by a later deploy and has "
+			        "missed events since; give it a new version",
+			        job->name, v->name, v->version);
+			return CONTROL_CONFLICT;
+		}
+	return CONTROL_OK;
+}
+
 enum control_answer control_check_update(const struct control_job *old, const struct job *job,
         const struct lang_env *env, struct buf *diff, struct error *e)
 {
@@ -106,7 +126,7 @@ enum control_answer control_check_update(const struct control_job *old, const st
 	}
 	job_free(parsed);
 	if (!n)
-		return CONTROL_OK;
+		return check_returned(old, job, e);
 	error_set(e, ERR_USER, 0,
 	        "job %s: %u view%s changed the plan under the same version (%s v%u%s): only "
 	        "owner, "

@@ -389,7 +389,12 @@ uint32_t mem_part_read(struct log_broker *b, uint32_t topic, int32_t partition,
 static enum status mem_reader_poll(struct log_reader *r, int timeout_ms, struct log_record *out,
 	uint32_t max, uint32_t *n, struct error *e)
 {
-	(void)timeout_ms, (void)e;
+	(void)timeout_ms;
+	const struct mem_topic *t = &r->b->topics[r->topic];
+	*n = 0;
+	if (r->position < t->parts[r->partition].begin)
+		return error_set(e, ERR_FATAL, 0, "%s[%d] does not have offset %lld any more",
+			t->name, (int)r->partition, (long long)r->position);
 	*n = mem_part_read(r->b, r->topic, r->partition, &r->position, out, max);
 	return ST_OK;
 }

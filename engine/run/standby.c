@@ -254,7 +254,7 @@ bool standby_wanted(const char *node, const char *const *nodes, uint32_t nnodes,
 struct seat_of { /* a partition of a stage */
 	const struct stage *stage;
 	int32_t partition;
-	bool ours; /* a worker of this process runs it */
+	uint32_t ours; /* workers of this process that run it; two, while it goes from one to the other */
 	bool kept; /* we keep a copy of it */
 	struct standby_copy copy;
 };
@@ -289,7 +289,7 @@ void standbys_take(struct standbys *s, const struct stage *stage, int32_t partit
 	if (!seat)
 		return;
 	pthread_mutex_lock(&s->lock);
-	seat->ours = true;
+	seat->ours++;
 	seat->kept = false;
 	while (s->busy == seat) {
 		atomic_store(&s->let_go, true);
@@ -304,7 +304,8 @@ void standbys_give(struct standbys *s, const struct stage *stage, int32_t partit
 	if (!seat)
 		return;
 	pthread_mutex_lock(&s->lock);
-	seat->ours = false;
+	INVARIANT(seat->ours > 0);
+	seat->ours--;
 	pthread_mutex_unlock(&s->lock);
 }
 

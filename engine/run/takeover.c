@@ -286,6 +286,21 @@ static enum status restore_commit(struct task *t, struct error *e)
 	return table_tidy(t->table, false, true, e);
 }
 
+/* Whether a failed read was of what the owner before has deleted since, after a snapshot that it
+ * had finished: then it begins again, where the changelog does now. */
+static bool trimmed_meanwhile(struct task *t)
+{
+	const struct worker_conf *c = &t->worker->conf;
+	struct error ignored;
+	int64_t begin, end;
+	if (c->log->bounds(c->broker, t->stage->changelog, t->partition, &begin, &end, &ignored) ||
+		begin <= t->takeover->progress.position)
+		return false;
+	reader_drop(t);
+	t->phase = PHASE_OFFSETS;
+	return true;
+}
+
 /* Step 5: by position, since control records and aborted ones are never seen. */
 static enum status step_restore(struct task *t, struct error *e)
 {
@@ -293,9 +308,10 @@ static enum status step_restore(struct task *t, struct error *e)
 	const struct log_ops *log = t->worker->conf.log;
 	int64_t from = k->progress.position;
 	uint32_t n = 0;
-	if (failpoint(FP_START_REPLAY, e) ||
-		log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
+	if (failpoint(FP_START_REPLAY, e))
 		return ST_ERR;
+	if (log->reader_poll(k->reader, 20, k->records, RESTORE_RECORDS, &n, e))
+		return trimmed_meanwhile(t) ? ST_OK : ST_ERR;
 	for (uint32_t i = 0; i < n; i++)
 		if (changelog_apply(t, &k->records[i], e))
 			return ST_ERR;
@@ -430,6 +446,21 @@ static enum status self_check(struct task *t, struct error *e)
 	return ST_OK;
 }
 
+/* A rolling snapshot leaves out what has changed since its floor, as that is in the log behind it.
+ * So it is gone on with only where the restore began at or after the floor: what an older store
+ * has not, is in memory now, changed before the floor and about to be deleted with the log there.
+ * And only under the plan whose spaces it counts. Otherwise it begins anew. */
+static void snapshot_inherit(struct task *t)
+{
+	struct marker_snapshot *s = &t->marker.snapshot;
+	bool same_plan = t->marker.plan_hash == t->worker->conf.plan->hash;
+	if (same_plan && s->floor <= t->takeover->progress.from && s->space <= t->nspaces)
+		return;
+	s->floor = -1;
+	s->tail_bytes = s->done_bytes = 0;
+	s->space = s->cursor_len = 0;
+}
+
 static enum status step_check(struct task *t, struct error *e)
 {
 	if (failpoint(FP_START_CHECK, e))
@@ -447,6 +478,7 @@ static enum status step_check(struct task *t, struct error *e)
 	t->last_timestamp = in->last_timestamp;
 	snprintf(t->marker.transactional_id, sizeof t->marker.transactional_id, "%s",
 		t->worker->transactional_id);
+	snapshot_inherit(t);
 	t->marker.plan_hash = t->worker->conf.plan->hash;
 	t->progressed = t->first_marker;
 	changelog_abandoned(t);

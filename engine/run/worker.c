@@ -86,6 +86,7 @@ static void on_assigned(void *arg, const struct log_position *parts, uint32_t n)
 			LOG_ERROR("worker", "%s[%d]: %s", st->topic, (int)parts[i].partition,
 				e.msg);
 			error_note(w, &e);
+			standbys_give(w->conf.standbys, st, parts[i].partition);
 			continue;
 		}
 		w->tasks = xrealloc(w->tasks, (w->ntasks + 1) * sizeof *w->tasks);

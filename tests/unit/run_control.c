@@ -178,6 +178,13 @@ START_TEST(plan_under_the_same_version)
 	ck_assert_int_eq(deploy("one", "a", "    version: 2\n", "sum(v)"), CONTROL_OK);
 	/* An old version keeps its meaning. */
 	ck_assert_int_eq(deploy("one", "a", "    version: 1\n", "max(v)"), CONTROL_CONFLICT);
+	/* And does not come back: it has missed events. */
+	ck_assert_int_eq(deploy("one", "a", "", "count()"), CONTROL_CONFLICT);
+	ck_assert_str_eq(e.msg,
+	        "job one: view a v1 was taken out of it by a later deploy and has missed events "
+	        "since; give it a new version");
+	ck_assert_int_eq(deploy("one", "a", "    version: 3\n", "count()"), CONTROL_OK);
+	ck_assert_int_eq(control_remove(&c, "one", &e), CONTROL_OK);
 	ck_assert_int_eq(deploy("one", "a", "", "count()"), CONTROL_OK);
 }
 END_TEST
