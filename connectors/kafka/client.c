@@ -34,7 +34,7 @@ const char *const client_reserved[] = {"bootstrap.servers", "metadata.broker.lis
 bool client_property_secret(const char *name)
 {
 	static const char *const words[] = {"password", "secret", "token", "key", "jaas",
-	        "certificate", "credential", "oauthbearer", NULL};
+	        "certificate", "credential", "oauthbearer.config", NULL};
 	for (int i = 0; words[i]; i++)
 		if (strstr(name, words[i]))
 			return true;
@@ -259,7 +259,9 @@ static enum status set(
 	if (rd_kafka_conf_set(conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
 		return ST_OK;
 	/* librdkafka's text may quote the value. */
-	if (client_property_secret(name))
+	if (strcmp(name, "sasl.jaas.config") == 0)
+		snprintf(why, sizeof why, "is Java's; write sasl.username and sasl.password");
+	else if (client_property_secret(name))
 		snprintf(why, sizeof why, "librdkafka refuses its value");
 	return error_set(e, ours ? ERR_FATAL : ERR_USER, 0, "kafka property %s: %s", name, why);
 }

@@ -375,9 +375,8 @@ void metrics_reference(struct buf *out)
 	             "`GET /metrics` answers in Prometheus' text format. Units are base units; "
 	             "times are "
 	             "seconds since the\nepoch. Labels are the job, the view, the task "
-	             "(`<stage>:<partition>`), a reason out of a fixed list and\nthe version; "
-	             "never an "
-	             "entity. A series appears when it is first used and goes with its job or "
+	             "(`<stage>:<partition>`), a reason out of a fixed list, the\nmonitor with "
+	             "its column and test, and the version; never an entity. A series appears when it is first used and goes with its job or "
 	             "task.\n\n"
 	             "| Name | Kind | Labels | Unit | Meaning |\n|---|---|---|---|---|\n");
 	for (uint32_t id = 0; id < METRIC_COUNT; id++)

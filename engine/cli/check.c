@@ -64,7 +64,17 @@ static enum answer plan_show(struct cli *c, const struct job *job, struct buf *o
 	return ANSWER_DONE;
 }
 
-static void print(const struct cli *c, const struct job *job, const struct buf *plan)
+/* What was said of the topics, in JSON. */
+static void topics_put(struct buf *b, const struct buf *topics)
+{
+	if (!topics->len)
+		return;
+	buf_str(b, ",\"topics\":");
+	buf_json(b, buf_view(topics));
+}
+
+static void print(const struct cli *c, const struct job *job, const struct buf *plan,
+        const struct buf *topics)
 {
 	uint32_t features = 0;
 	struct buf b = {0};
@@ -80,11 +90,13 @@ static void print(const struct cli *c, const struct job *job, const struct buf *
 			buf_str(&b, ",\"plan\":");
 			buf_json(&b, buf_view(plan));
 		}
+		topics_put(&b, topics);
 		buf_str(&b, "}\n");
 	} else {
-		buf_printf(&b, "%s: job %s is fine: %u source%s, %u view%s, %u features\n",
+		buf_printf(&b, "%s: job %s is fine: %u source%s, %u view%s, %u feature%s\n",
 		        job->path, job->name, job->nsources, job->nsources == 1 ? "" : "s",
-		        job->nviews, job->nviews == 1 ? "" : "s", features);
+		        job->nviews, job->nviews == 1 ? "" : "s", features,
+		        features == 1 ? "" : "s");
 		if (plan->len)
 			buf_byte(&b, '\n');
 		buf_slice(&b, buf_view(plan));
@@ -93,52 +105,51 @@ static void print(const struct cli *c, const struct job *job, const struct buf *
 	buf_release(&b);
 }
 
-static enum answer topics_look(struct cli *c, const struct job *job)
+static enum answer topics_look(struct cli *c, const struct job *job, struct buf *found)
 {
 	struct error e = {0};
-	struct buf found = {0};
-	if (cli_log(c, &e))
+	if (cli_schemas(c, &e))
 		return cli_fail(c, &e);
-	enum status st = check_topics(c->log, c->broker, job,
-	        (uint32_t)options_number(&c->options, "sample"), &found, &e);
-	enum answer a = ANSWER_DONE;
-	if (st == ST_ERR) {
-		a = cli_fail(c, &e);
-	} else if (st == ST_END) {
-		fwrite(found.p, 1, found.len, stderr);
-		a = ANSWER_NO;
-		if (c->json) {
-			struct buf b = {0};
-			buf_str(&b, "{\"ok\":false,\"diagnostics\":[],\"topics\":");
-			buf_json(&b, buf_view(&found));
-			buf_str(&b, "}\n");
-			cli_print(&b);
-			buf_release(&b);
-		}
+	struct check_topics conf = {c->log, c->broker, c->schemas,
+	        (uint32_t)options_number(&c->options, "sample")};
+	enum status st = check_topics(&conf, job, found, &e);
+	if (st == ST_ERR)
+		return cli_fail(c, &e);
+	fwrite(found->p, 1, found->len, stderr);
+	if (st == ST_OK)
+		return ANSWER_DONE;
+	if (c->json) {
+		struct buf b = {0};
+		buf_str(&b, "{\"ok\":false,\"diagnostics\":[]");
+		topics_put(&b, found);
+		buf_str(&b, "}\n");
+		cli_print(&b);
+		buf_release(&b);
 	}
-	buf_release(&found);
-	return a;
+	return ANSWER_NO;
 }
 
 static enum answer run(struct cli *c)
 {
 	struct job *job;
-	struct buf plan = {0};
+	struct buf plan = {0}, topics = {0};
 	enum answer a = cli_job(c, c->options.args[0], &job);
 	if (a)
 		return a;
 	if (asks_brokers(c))
-		a = topics_look(c, job);
+		a = topics_look(c, job, &topics);
 	if (!a && options_flag(&c->options, "plan"))
 		a = plan_show(c, job, &plan);
 	if (!a)
-		print(c, job, &plan);
+		print(c, job, &plan, &topics);
 	buf_release(&plan);
+	buf_release(&topics);
 	job_free(job);
 	return a;
 }
 
-static const char *const uses[] = {"brokers", "kafka-config", "prefix", "format", NULL};
+static const char *const uses[] = {"brokers", "registry", "registry-auth-file", "kafka-config",
+        "prefix", "format", NULL};
 const struct command command_check = {
         .name = "check",
         .args = "JOB",
@@ -153,11 +164,11 @@ const struct command command_check = {
                 "fine {ok, job, "
                 "sources, views, features, diagnostics: []}, with --plan also plan.\n\n"
                 "With --brokers on the command line it also reads the newest records of every "
-                "source's topic, and fails when a topic is missing or when a key is found in "
-                "two "
-                "partitions of a source that names it as 'key:', because such a view would be "
-                "computed in two places. That costs reading --sample records of each "
-                "partition.",
+                "source's topic, --sample of each partition, as the job would. It fails when a "
+                "topic is missing, when not one record can be read with the source's schema, and "
+                "when a key is found in two partitions of a source that names it as 'key:', "
+                "because such a view would be computed in two places. It notes what would be a "
+                "dead letter, and event times that look like seconds.",
         .exits = "0  The job is fine.\n1  It is not.",
         .examples = "weir check job.yaml\nweir check job.yaml --plan\n"
                     "weir check job.yaml --brokers localhost:9092 --sample 100000",

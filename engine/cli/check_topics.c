@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Samples topics. The key is what the job says it is, the decoded column, not the record's key
-// bytes: those may be framed or absent. Records that cannot be decoded count for nothing here.
+// Samples topics: reads their newest records as the job would. The key is what the job says it
+// is, the decoded column, not the record's key bytes: those may be framed or absent. A record that
+// does not fit is a note, for it would be a dead letter and no more; that none does is an error.
 // Does not decide what to do about a misplaced key at run time: the task counts it.
 #include "cli/check_topics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "data/avro.h"
 #include "data/entity.h"
+#include "lang/event_time.h"
 
 #define POLL_RECORDS 256
 #define POLLS_EMPTY_MAX 50 /* of 200 ms, in a row */
 #define READER_BYTES ((uint64_t)8 << 20)
 #define KEYS_MAX (1u << 22) /* distinct ones remembered per source */
 #define VALUE_BYTES_MAX (8u << 20)
+#define DETAIL_MAX 300
+#define SECONDS_BELOW INT64_C(10000000000) /* ms: 26 April 1970; as seconds, the year 2286 */
 
 /* Where a key was seen: open addressing by its hash. */
 struct seen {
@@ -25,12 +30,13 @@ struct seen {
 };
 
 struct sampler {
-	const struct log_ops *log;
-	struct log_broker *broker;
+	const struct check_topics *conf;
 	const struct source *source;
 	struct decoder *decoder;
-	bool *wanted;
+	bool keyed; /* in several partitions, by a column */
 	struct seen seen;
+	uint64_t read, unfit, early; /* records; those of them with an event time like seconds */
+	char first[DETAIL_MAX];      /* of the unfit ones: where, and why */
 	struct arena arena;
 	struct log_record records[POLL_RECORDS];
 	struct buf *found;
@@ -99,6 +105,50 @@ static void keys_check(struct sampler *s, const struct column *key,
 	buf_release(&text);
 }
 
+/* What would be a dead letter for its content. */
+static void fit_check(struct sampler *s, const struct column *time, const struct bad_record *bad,
+        uint32_t n)
+{
+	int64_t at;
+	s->read += n;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct log_record *r = &s->records[i];
+		bool timed = !bad[i].bad && event_time_of(time, i, &at);
+		s->early += timed && at > 0 && at < SECONDS_BELOW;
+		if (timed || s->unfit++)
+			continue;
+		enum bad why = bad[i].bad ? bad[i].bad : BAD_TIME;
+		snprintf(s->first, sizeof s->first, "%s[%d]@%lld: %s: %s", s->source->topic,
+		        (int)r->partition, (long long)r->offset, bad_reason[why],
+		        bad[i].bad ? bad[i].detail
+		                   : s->source->schema->fields[s->source->time_field].name);
+	}
+}
+
+/* True when the job can work with it. */
+static bool fit_say(const struct sampler *s)
+{
+	const struct source *from = s->source;
+	if (s->unfit && s->unfit == s->read)
+		buf_printf(s->found,
+		        "source %s: none of the newest %llu records of topic %s can be read as %s "
+		        "with the source's schema; %s\n",
+		        from->name, (unsigned long long)s->read, from->topic, from->format->name,
+		        s->first);
+	else if (s->unfit)
+		buf_printf(s->found,
+		        "source %s: note: %llu of the newest %llu records of topic %s would be dead "
+		        "letters; %s\n",
+		        from->name, (unsigned long long)s->unfit, (unsigned long long)s->read,
+		        from->topic, s->first);
+	if (s->early && s->early == s->read - s->unfit)
+		buf_printf(s->found,
+		        "source %s: note: all event times of topic %s are in early 1970: is %s in "
+		        "seconds, where its type says milliseconds or microseconds?\n",
+		        from->name, from->topic, from->schema->fields[from->time_field].name);
+	return !s->misplaced && (!s->unfit || s->unfit < s->read);
+}
+
 static enum status batch_check(struct sampler *s, uint32_t n, struct error *e)
 {
 	arena_reset(&s->arena);
@@ -110,7 +160,9 @@ static enum status batch_check(struct sampler *s, uint32_t n, struct error *e)
 		values[i] = s->records[i].has_value ? s->records[i].value : (struct slice){0};
 	if (s->source->format->decode(s->decoder, values, n, cols, bad, &s->arena, e))
 		return ST_ERR;
-	keys_check(s, &cols[s->source->key_field], bad, n, s->records);
+	fit_check(s, &cols[s->source->time_field], bad, n);
+	if (s->keyed)
+		keys_check(s, &cols[s->source->key_field], bad, n, s->records);
 	return ST_OK;
 }
 
@@ -118,77 +170,86 @@ static enum status partition_read(
         struct sampler *s, int32_t partition, int64_t from, int64_t to, struct error *e)
 {
 	struct log_reader *r;
-	if (s->log->reader_open(
-	            s->broker, s->source->topic, partition, from, READER_BYTES, &r, e))
+	const struct log_ops *log = s->conf->log;
+	if (log->reader_open(
+	            s->conf->broker, s->source->topic, partition, from, READER_BYTES, &r, e))
 		return ST_ERR;
 	enum status st = ST_OK;
 	int empty = 0;
-	while (!st && !s->misplaced && s->log->reader_position(r) < to &&
+	while (!st && !s->misplaced && log->reader_position(r) < to &&
 	        empty < POLLS_EMPTY_MAX) {
 		uint32_t n;
-		st = s->log->reader_poll(r, 200, s->records, POLL_RECORDS, &n, e);
+		st = log->reader_poll(r, 200, s->records, POLL_RECORDS, &n, e);
 		empty = n ? 0 : empty + 1;
 		if (!st && n)
 			st = batch_check(s, n, e);
 	}
-	s->log->reader_close(r);
+	log->reader_close(r);
 	return st;
 }
 
-static enum status partitions_read(
-        struct sampler *s, int32_t partitions, uint32_t sample, struct error *e)
+static enum status partitions_read(struct sampler *s, int32_t partitions, struct error *e)
 {
+	const struct check_topics *c = s->conf;
 	for (int32_t p = 0; p < partitions; p++) {
 		int64_t begin, end;
-		if (s->log->bounds(s->broker, s->source->topic, p, &begin, &end, e))
+		if (c->log->bounds(c->broker, s->source->topic, p, &begin, &end, e))
 			return ST_ERR;
-		int64_t from = end - sample > begin ? end - sample : begin;
+		int64_t from = end - c->sample > begin ? end - c->sample : begin;
 		if (from < end && partition_read(s, p, from, end, e))
 			return ST_ERR;
 	}
 	return ST_OK;
 }
 
-static enum status source_sample(
-        struct sampler *s, int32_t partitions, uint32_t sample, struct error *e)
+static enum status source_sample(struct sampler *s, int32_t partitions, struct error *e)
 {
-	const struct schema *schema = s->source->schema;
-	s->wanted = xcalloc(schema->nfields, sizeof *s->wanted);
-	s->wanted[s->source->key_field] = true;
-	struct decoder_conf conf = {
-	        .schema = schema, .wanted = s->wanted, .value_bytes_max = VALUE_BYTES_MAX};
+	struct decoder_conf conf = {.schema = s->source->schema,
+	        .wanted = s->source->used,
+	        .schemas = s->conf->schemas,
+	        .value_bytes_max = VALUE_BYTES_MAX};
 	enum status st = s->source->format->decoder_new(&conf, &s->decoder, e);
 	arena_init(&s->arena);
+	s->keyed = s->source->key_field >= 0 && partitions > 1;
 	if (!st)
-		st = partitions_read(s, partitions, sample, e);
+		st = partitions_read(s, partitions, e);
 	if (s->decoder)
 		s->source->format->decoder_free(s->decoder);
 	arena_release(&s->arena);
-	free(s->wanted);
 	free(s->seen.hash);
 	free(s->seen.partition);
 	return st;
 }
 
-enum status check_topics(const struct log_ops *log, struct log_broker *broker,
-        const struct job *job, uint32_t sample, struct buf *found, struct error *e)
+/* *fits stays true when the job can work with the topic. */
+static enum status source_check(
+        struct sampler *s, const struct check_topics *c, bool *fits, struct error *e)
 {
-	for (uint32_t i = 0; i < job->nsources; i++) {
-		struct log_topic_info info;
-		struct sampler *s = xcalloc(1, sizeof *s);
-		*s = (struct sampler){.log = log,
-		        .broker = broker,
-		        .source = &job->sources[i],
-		        .found = found};
-		enum status st = log->topic_info(broker, s->source->topic, &info, e);
-		if (!st && !info.partitions)
-			buf_printf(found, "source %s: there is no topic %s\n", s->source->name,
-			        s->source->topic);
-		else if (!st && s->source->key_field >= 0 && info.partitions > 1)
-			st = source_sample(s, info.partitions, sample, e);
-		free(s);
-		if (st)
-			return ST_ERR;
+	struct log_topic_info info;
+	if (c->log->topic_info(c->broker, s->source->topic, &info, e))
+		return ST_ERR;
+	if (!info.partitions) {
+		*fits = false;
+		buf_printf(s->found, "source %s: there is no topic %s\n", s->source->name,
+		        s->source->topic);
+		return ST_OK;
 	}
-	return found->len ? ST_END : ST_OK;
+	if (source_sample(s, info.partitions, e))
+		return ST_ERR;
+	*fits &= fit_say(s);
+	return ST_OK;
+}
+
+enum status check_topics(const struct check_topics *conf, const struct job *job, struct buf *found,
+        struct error *e)
+{
+	bool fits = true;
+	enum status st = ST_OK;
+	for (uint32_t i = 0; !st && i < job->nsources; i++) {
+		struct sampler *s = xcalloc(1, sizeof *s);
+		*s = (struct sampler){.conf = conf, .source = &job->sources[i], .found = found};
+		st = source_check(s, conf, &fits, e);
+		free(s);
+	}
+	return st ? ST_ERR : fits ? ST_OK : ST_END;
 }

@@ -20,9 +20,10 @@ import names
 import outages
 import refusals
 import skew
+import topics
 import world
 
-MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors, refusals, skew)
+MODULES = (outages, bad_records, crashes, growth, names, deploys, limits, monitors, refusals, skew, topics)
 SIDE_BY_SIDE = 2
 
 
