@@ -257,6 +257,28 @@ static bool arity(struct compiler *cc, const struct aggregate *agg, const struct
 	return false;
 }
 
+/* count(a = b) counts false as well, which nobody means. A column may be meant, and so may what
+ * makes a null on purpose. */
+static bool counts_values(
+        struct compiler *cc, const struct aggregate *agg, const struct expr *e, struct type type)
+{
+	struct expr *x = e->nargs ? e->args[0] : NULL;
+	if (!agg->value_optional || !x || type.kind != KIND_BOOLEAN || x->kind == EXPR_NAME ||
+	        x->kind == EXPR_CASE || x->kind == EXPR_CAST ||
+	        (x->kind == EXPR_CALL && slice_eq(x->text, slice_of("nullif"))))
+		return true;
+	struct expr_over over = {.kind = OVER_LIFETIME};
+	if (e->over)
+		over = *e->over;
+	struct expr *sides[] = {(struct expr *)over.where, x};
+	const struct expr both = {.kind = EXPR_AND, .args = sides, .nargs = 2};
+	over.where = over.where ? &both : x;
+	const struct expr meant = {.kind = EXPR_CALL, .text = e->text, .over = &over};
+	compile_error(cc, x, expr_text(cc->arena, &meant),
+	        "%s counts false too: count() where … counts what is true", agg->name);
+	return false;
+}
+
 /* Compiles what stands in the call; false after an error. */
 static bool call_parts(struct features *f, struct compiler *in, const struct aggregate *agg,
         const struct expr *e, struct agg_call *call)
@@ -275,7 +297,7 @@ static bool call_parts(struct features *f, struct compiler *in, const struct agg
 			call->where = (int)builder_output(f->input, reg);
 		good = good && reg >= 0;
 	}
-	if (!good)
+	if (!good || !counts_values(in, agg, e, type))
 		return false;
 	call->spec.agg = agg;
 	call->spec.arg_type = type;

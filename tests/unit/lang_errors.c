@@ -211,6 +211,17 @@ static const struct broken {
                 "there is no such operator", "="},
         {"last(dest)", "last(dest) where arr_delay = NULL", 21, 49, "no column 'NULL'",
                 "null"},
+        /* count(x) counts what is there, false too */
+        {"last(dest)", "count(dest = 'EWR') over 24h", 21, 26,
+                "count counts false too: count() where … counts what is true",
+                "count() over 1d where dest = 'EWR'"},
+        {"last(dest)", "count(not cancelled) where weight > 1 or weight < 0", 21, 26,
+                "count counts false too",
+                "count() where (weight > 1 or weight < 0) and not cancelled"},
+        {"last(dest)", "count(starts_with(dest, 'E'))", 21, 26, "count counts false too",
+                "count() where starts_with(dest, 'E')"},
+        {"last(dest)", "sum(dest = 'EWR')", 21, 24, "count() where … counts what is true",
+                NULL},
         /* words in the wrong place: never suggested as they are */
         {"last(dest)", "last(dest) where weight > 1 over 24h", 21, 48,
                 "`over WINDOW` stands right behind the aggregate, before its `where`", NULL},
@@ -426,15 +437,30 @@ START_TEST(test_broken)
 }
 END_TEST
 
+/* What stands close to an error of the table and is none. */
+static const struct broken accepted[] = {
+        {"last(dest)", "last(dest)"},
+        {"last(dest)", "count(cancelled)"},
+        {"last(dest)", "count(case when dest = 'EWR' then true end)"},
+        {"last(dest)", "count(cast(dest as boolean))"},
+        {"last(dest)", "count(nullif(dest = 'EWR', false))"},
+        {"last(dest)", "last(dest) where arr_delay = cast(null as int)"},
+        {"last(dest)", "last(dest) where arr_delay in (1, null)"},
+        {"last(dest)", "distinct(dest) over 1h"},
+};
+
 START_TEST(test_good)
 {
 	struct diagnostics d;
 	struct job *j;
+	char *text = file_of(&accepted[_i]);
 	diagnostics_init(&d);
-	enum status s = job_parse(slice_of(good), "jobs/x.yaml", NULL, &env, &j, &d);
-	ck_assert_msg(s == ST_OK, "%s", d.n ? d.items[0].message : "no error");
+	enum status s = job_parse(slice_of(text), "jobs/x.yaml", NULL, &env, &j, &d);
+	ck_assert_msg(s == ST_OK, "%s: %s", accepted[_i].to,
+	        d.n ? d.items[0].message : "no error");
 	job_free(j);
 	diagnostics_release(&d);
+	free(text);
 }
 END_TEST
 
@@ -683,7 +709,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_broken, 0, COUNT(brokens));
 	tcase_add_loop_test(t, test_hostile, 0, COUNT(hostiles));
-	tcase_add_test(t, test_good);
+	tcase_add_loop_test(t, test_good, 0, sizeof accepted / sizeof *accepted);
 	tcase_add_test(t, test_all_errors);
 	tcase_add_test(t, test_print);
 	tcase_add_test(t, test_files);
