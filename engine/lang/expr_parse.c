@@ -18,6 +18,7 @@
 #include "lang/habits.h"
 #include "lang/lex.h"
 #include "lang/suggest.h"
+#include "lang/yaml.h"
 
 const char *const expr_keywords[] = {"and", "or", "not", "is", "null", "true", "false", "in",
         "between", "case", "when", "then", "else", "end", "cast", "as", NULL};
@@ -112,8 +113,10 @@ static void *unexpected(struct parser *p, const char *expected, const char *sugg
 {
 	char found[80], msg[200];
 	if (p->token.kind == TOKEN_BAD && p->text.p[p->token.off] == '\'')
-		return fail(
-		        p, p->token.off, p->token.len, NULL, "this text has no closing quote");
+		return fail(p, p->token.off, p->token.len, NULL,
+		        p->place->node && p->place->node->style == YAML_PLAIN
+		                ? "this text has no closing quote; " YAML_QUOTE_HINT
+		                : "this text has no closing quote");
 	if (p->token.kind == TOKEN_BAD && p->text.p[p->token.off] == '"')
 		return fail(p, p->token.off, 1, NULL, "texts stand in single quotes");
 	describe(p, found);
