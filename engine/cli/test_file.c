@@ -418,10 +418,11 @@ enum status test_file_read(
 	arena_init(&t->arena);
 	t->path = arena_strdup(&t->arena, path);
 	struct reading r = {.t = t, .job = job, .d = d};
+	uint32_t errors = d->n;
 	if (!slurp(t, d, &text) || yaml_parse(&r.doc, text, t->path, &t->arena, d))
 		return ST_ERR;
 	document_read(&r);
-	return r.failed ? ST_ERR : ST_OK;
+	return r.failed || d->n > errors ? ST_ERR : ST_OK; /* a key twice is a diagnostic alone */
 }
 
 static void rows_release(struct test_rows *rows, uint32_t n)

@@ -353,6 +353,24 @@ static bool parse_named(struct parse *p, struct named *d, const char *kind, stru
 
 /* ---- the rest ---- */
 
+/* The name of a logical type is the commonest one that is no type. */
+static bool unknown_type(struct parse *p, const char *name, struct place at)
+{
+	char base[TYPE_NAME_MAX];
+	if (strcmp(name, "decimal") == 0)
+		return fail(p, at,
+		        "decimal is a logical type: write {\"type\": \"bytes\", \"logicalType\": "
+		        "\"decimal\", \"precision\": 10, \"scale\": 2}");
+	for (size_t i = 0; i < sizeof logicals / sizeof *logicals; i++)
+		if (strcmp(name, logicals[i].name) == 0)
+			return fail(p, at,
+			        "%s is a logical type: write {\"type\": \"%s\", "
+			        "\"logicalType\": \"%s\"}",
+			        name, type_name(&(struct type){.kind = logicals[i].on}, base),
+			        name);
+	return fail(p, at, "unknown type \"%.100s\"", name);
+}
+
 static bool parse_reference(
         struct parse *p, const char *name, struct place at, struct schema_node *n)
 {
@@ -360,7 +378,7 @@ static bool parse_reference(
 		return parse_primitive(p, name, NULL, at, n);
 	struct named *d = named_find(p, schema_full_name(p->a, at.ns, name));
 	if (!d)
-		return fail(p, at, "unknown type \"%.100s\"", name);
+		return unknown_type(p, name, at);
 	return parse_named(p, d, json_string_value(json_object_get(d->def, "type")), at, n);
 }
 
@@ -421,12 +439,25 @@ static bool parse_collection(
 	return add_field(p, at, n);
 }
 
+/* {"user_id": "string"}: columns without the record around them. */
+static bool no_type(struct parse *p, json_t *def, struct place at)
+{
+	void *first = json_object_iter(def);
+	const char *type = first ? json_string_value(json_object_iter_value(first)) : NULL;
+	if (!type || json_object_get(def, "fields"))
+		return fail(p, at, "a type needs \"type\"");
+	return fail(p, at,
+	        "a type needs \"type\"; columns are the fields of a record: {type: record, name: "
+	        "NAME, fields: [{name: %.60s, type: %.60s}]}",
+	        json_object_iter_key(first), type);
+}
+
 static bool parse_object(struct parse *p, json_t *def, struct place at, struct schema_node *n)
 {
 	json_t *type = json_object_get(def, "type");
 	const char *s = json_string_value(type);
 	if (!type)
-		return fail(p, at, "a type needs \"type\"");
+		return no_type(p, def, at);
 	if (!s) /* {"type": {...}}: an extra pair of braces */
 		return parse_type(p, type, at, n);
 	if (strcmp(s, "array") == 0)

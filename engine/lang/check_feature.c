@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "lang/duration.h"
+#include "lang/habits.h"
 
 enum feature_state { FEATURE_BELOW, FEATURE_HERE, FEATURE_BAD, FEATURE_GOOD };
 
@@ -60,6 +61,13 @@ static void offer_columns(const struct features *f, struct suggest *s)
 
 #define SHORT(e) (e)->text.len > 60 ? 60 : (int)(e)->text.len, (const char *)(e)->text.p
 
+/* What to suggest for a name that means nothing. */
+static const char *foreign_name(const struct expr *e, const char *near)
+{
+	const char *keyword = habit_keyword(e->text);
+	return habit_clock(e->text) ? NULL : keyword ? keyword : near;
+}
+
 static int column_name(void *arg, struct compiler *cc, const struct expr *e)
 {
 	struct features *f = arg;
@@ -75,8 +83,8 @@ static int column_name(void *arg, struct compiler *cc, const struct expr *e)
 		        f->s->name);
 	struct suggest s = suggest_for(e->text);
 	offer_columns(f, &s);
-	return compile_error(
-	        cc, e, s.best, "source '%s' has no column '%.*s'", f->s->name, SHORT(e));
+	return compile_error(cc, e, foreign_name(e, s.best), "source '%s' has no column '%.*s'%s",
+	        f->s->name, SHORT(e), habit_clock(e->text) ? "; " NO_CLOCK : "");
 }
 
 static int feature_name(void *arg, struct compiler *cc, const struct expr *e)
@@ -111,7 +119,9 @@ static int feature_name(void *arg, struct compiler *cc, const struct expr *e)
 		if (s.best != before)
 			s.best = arena_printf(cc->arena, "last(%s)", s.best);
 	}
-	return compile_error(cc, e, s.best, "there is no feature or column '%.*s'", SHORT(e));
+	return compile_error(cc, e, foreign_name(e, s.best),
+	        "there is no feature or column '%.*s'%s", SHORT(e),
+	        habit_clock(e->text) ? "; " NO_CLOCK : "");
 }
 
 /* ---- aggregates */
@@ -247,6 +257,28 @@ static bool arity(struct compiler *cc, const struct aggregate *agg, const struct
 	return false;
 }
 
+/* count(a = b) counts false as well, which nobody means. A column may be meant, and so may what
+ * makes a null on purpose. */
+static bool counts_values(
+        struct compiler *cc, const struct aggregate *agg, const struct expr *e, struct type type)
+{
+	struct expr *x = e->nargs ? e->args[0] : NULL;
+	if (!agg->value_optional || !x || type.kind != KIND_BOOLEAN || x->kind == EXPR_NAME ||
+	        x->kind == EXPR_CASE || x->kind == EXPR_CAST ||
+	        (x->kind == EXPR_CALL && slice_eq(x->text, slice_of("nullif"))))
+		return true;
+	struct expr_over over = {.kind = OVER_LIFETIME};
+	if (e->over)
+		over = *e->over;
+	struct expr *sides[] = {(struct expr *)over.where, x};
+	const struct expr both = {.kind = EXPR_AND, .args = sides, .nargs = 2};
+	over.where = over.where ? &both : x;
+	const struct expr meant = {.kind = EXPR_CALL, .text = e->text, .over = &over};
+	compile_error(cc, x, expr_text(cc->arena, &meant),
+	        "%s counts false too: count() where … counts what is true", agg->name);
+	return false;
+}
+
 /* Compiles what stands in the call; false after an error. */
 static bool call_parts(struct features *f, struct compiler *in, const struct aggregate *agg,
         const struct expr *e, struct agg_call *call)
@@ -265,7 +297,7 @@ static bool call_parts(struct features *f, struct compiler *in, const struct agg
 			call->where = (int)builder_output(f->input, reg);
 		good = good && reg >= 0;
 	}
-	if (!good)
+	if (!good || !counts_values(in, agg, e, type))
 		return false;
 	call->spec.agg = agg;
 	call->spec.arg_type = type;
@@ -276,16 +308,6 @@ static bool call_parts(struct features *f, struct compiler *in, const struct agg
 	        e->nargs ? e->args[e->nargs - 1]->off + e->args[e->nargs - 1]->len - off : 1,
 	        NULL, "%s", err.msg);
 	return false;
-}
-
-static const char *canonical_text(struct features *f, const struct expr *e)
-{
-	struct buf b;
-	buf_init(&b);
-	expr_print(&b, e);
-	const char *text = arena_strndup(f->c->a, (const char *)b.p, b.len);
-	buf_release(&b);
-	return text;
 }
 
 static int call_reg(struct features *f, uint32_t i)
@@ -301,7 +323,7 @@ static int aggregate_call(void *arg, struct compiler *cc, const struct expr *e)
 	const struct aggregate *agg = aggregate_find(f, e->text);
 	if (!agg)
 		return REG_NONE;
-	const char *text = canonical_text(f, e);
+	const char *text = expr_text(f->c->a, e);
 	for (uint32_t i = 0; i < v->ncalls; i++)
 		if (strcmp(v->calls[i].text, text) == 0)
 			return call_reg(f, i);
@@ -372,7 +394,7 @@ void features_where(struct features *f, const struct yaml_node *value)
 	if (reg < 0)
 		return;
 	f->v->where = (int)builder_output(f->input, reg);
-	f->where_text = canonical_text(f, e);
+	f->where_text = expr_text(f->c->a, e);
 }
 
 /* A line of `features`: an expression, or a map with `expr`. */
@@ -454,7 +476,7 @@ static int feature_reg(
 		return REG_BAD;
 	struct compiler cc = {f->row, f->c->a, &p, &f->rows};
 	int reg = compile(&cc, e);
-	*canonical = reg >= 0 ? canonical_text(f, e) : NULL;
+	*canonical = reg >= 0 ? expr_text(f->c->a, e) : NULL;
 	if (reg >= 0 && builder_reg(f->row, reg)->type->kind == KIND_NULL)
 		return compile_error(
 		        &cc, e, "cast(null as double)", "this feature has no type");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "lang/decimal.h"
+#include "lang/habits.h"
 
 int compile_error(
         struct compiler *c, const struct expr *e, const char *suggestion, const char *fmt, ...)
@@ -253,6 +254,23 @@ static int is_null(struct compiler *c, const struct expr *e)
 	                      .nargs = 1});
 }
 
+/* `x = null` is null for every x: SQL allows it, nobody means it. */
+static int compared_with_null(struct compiler *c, const struct expr *e, struct expr *other)
+{
+	bool test = e->op == CMP_EQ || e->op == CMP_NE;
+	const char *meant = test ? expr_null_test(c->arena, other, e->op == CMP_NE) : NULL;
+	return compile_error(c, e, meant, "comparing with null gives null, always");
+}
+
+static int comparison(struct compiler *c, const struct expr *e)
+{
+	struct expr *x = e->args[0], *y = e->args[1];
+	int a = compile(c, x), b = compile(c, y);
+	if (a >= 0 && b >= 0 && (x->kind == EXPR_NULL || y->kind == EXPR_NULL))
+		return compared_with_null(c, e, x->kind == EXPR_NULL ? y : x);
+	return compile_compare(c, (enum compare)e->op, a, b, x, y, e);
+}
+
 static int between(struct compiler *c, const struct expr *e)
 {
 	int x = compile(c, e->args[0]), low = compile(c, e->args[1]),
@@ -425,13 +443,18 @@ static int unknown_function(struct compiler *c, const struct expr *e)
 {
 	if (diagnostics_full(c->place->d))
 		return REG_BAD;
-	struct suggest s = suggest_for(e->text);
+	const char *habit = habit_function(e->text);
+	bool clock = habit_clock(e->text);
+	struct suggest s = suggest_for(habit ? slice_of(habit) : e->text);
 	for (const struct function *f = functions; f->name; f++)
 		suggest_offer(&s, f->name);
 	if (c->scope->offer)
 		c->scope->offer(c->scope->arg, &s);
-	place_error(c->place, e->name_off, e->name_len, s.best, "there is no function '%.*s'",
-	        e->text.len > 40 ? 40 : (int)e->text.len, (const char *)e->text.p);
+	if (clock || (habit && s.distance)) /* the habit's word is not to be had here */
+		s.best = NULL;
+	place_error(c->place, e->name_off, e->name_len, s.best, "there is no function '%.*s'%s",
+	        e->text.len > 40 ? 40 : (int)e->text.len, (const char *)e->text.p,
+	        clock ? "; " NO_CLOCK : "");
 	return REG_BAD;
 }
 
@@ -477,10 +500,8 @@ int compile(struct compiler *c, const struct expr *e)
 		return logic(c, e);
 	case EXPR_ARITH:
 		return arithmetic(c, e);
-	case EXPR_COMPARE: {
-		int a = compile(c, e->args[0]), b = compile(c, e->args[1]);
-		return compile_compare(c, (enum compare)e->op, a, b, e->args[0], e->args[1], e);
-	}
+	case EXPR_COMPARE:
+		return comparison(c, e);
 	case EXPR_IS_NULL:
 		return is_null(c, e);
 	case EXPR_IN:

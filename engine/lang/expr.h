@@ -73,6 +73,9 @@ const struct expr *expr_parse(struct arena *a, struct slice text, const struct p
  * in their largest whole unit. Two expressions that mean the same by construction print the
  * same. */
 void expr_print(struct buf *out, const struct expr *e);
+const char *expr_text(struct arena *a, const struct expr *e); /* the same, in a */
+/* "e is null" or "e is not null", for suggestions. */
+const char *expr_null_test(struct arena *a, struct expr *e, bool negated);
 /* " over 7d every 1h where …", leaving out a hop that is the default. */
 void expr_print_over(struct buf *out, const struct expr_over *over);
 

@@ -5,16 +5,20 @@
 // Depth is bounded by EXPR_DEPTH_MAX, so hostile nesting is an error and not a stack overflow.
 //
 // Keywords are lower case. Words of windows (over, every, tumbling, where) mean something only
-// behind a call, so columns may have such names.
+// behind a call, so columns may have such names. A keyword in other letters is a name too, until
+// what stands behind it shows that it was meant as the keyword.
 #include "lang/expr.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/num.h"
 #include "lang/duration.h"
+#include "lang/habits.h"
 #include "lang/lex.h"
 #include "lang/suggest.h"
+#include "lang/yaml.h"
 
 const char *const expr_keywords[] = {"and", "or", "not", "is", "null", "true", "false", "in",
         "between", "case", "when", "then", "else", "end", "cast", "as", NULL};
@@ -92,7 +96,7 @@ static const char *wrong_operator(const struct parser *p)
 	return NULL;
 }
 
-/* What the wrong token was probably meant to be. */
+/* What the wrong token was probably meant to be; never the token as it is. */
 static const char *suggest_word(const struct parser *p, const char *const *words)
 {
 	if (p->token.kind != TOKEN_NAME)
@@ -100,20 +104,40 @@ static const char *suggest_word(const struct parser *p, const char *const *words
 	struct suggest s = suggest_for(token_text(p));
 	for (; *words; words++)
 		suggest_offer(&s, *words);
-	return s.best;
+	if (!s.best)
+		return habit_keyword(s.wrong);
+	return slice_eq(s.wrong, slice_of(s.best)) ? NULL : s.best;
 }
 
 static void *unexpected(struct parser *p, const char *expected, const char *suggestion)
 {
 	char found[80], msg[200];
 	if (p->token.kind == TOKEN_BAD && p->text.p[p->token.off] == '\'')
-		return fail(
-		        p, p->token.off, p->token.len, NULL, "this text has no closing quote");
+		return fail(p, p->token.off, p->token.len, NULL,
+		        p->place->node && p->place->node->style == YAML_PLAIN
+		                ? "this text has no closing quote; " YAML_QUOTE_HINT
+		                : "this text has no closing quote");
 	if (p->token.kind == TOKEN_BAD && p->text.p[p->token.off] == '"')
 		return fail(p, p->token.off, 1, NULL, "texts stand in single quotes");
 	describe(p, found);
 	snprintf(msg, sizeof msg, "%s expected, not %s", expected, found);
 	return fail(p, p->token.off, p->token.len ? p->token.len : 1, suggestion, msg);
+}
+
+/* A token behind an operand, where words would go on from it. */
+static void *unexpected_word(struct parser *p, const char *expected, const char *const *words)
+{
+	static const char *const misplaced[][2] = {
+	        {"over", "`over WINDOW` stands right behind the aggregate, before its `where`: "
+	                 "`sum(x) over 24h where ...`"},
+	        {"where", "`where` stands once, right behind the aggregate or its window: "
+	                  "`sum(x) over 24h where ...`"},
+	        {"every", "`every` stands once, right behind the window's size: "
+	                  "`sum(x) over 24h every 1h`"}};
+	for (size_t i = 0; i < sizeof misplaced / sizeof *misplaced; i++)
+		if (is_word(p, misplaced[i][0]))
+			return fail(p, p->token.off, p->token.len, NULL, misplaced[i][1]);
+	return unexpected(p, expected, suggest_word(p, words));
 }
 
 static bool need(struct parser *p, const char *word)
@@ -125,7 +149,7 @@ static bool need(struct parser *p, const char *word)
 	char expected[32];
 	snprintf(expected, sizeof expected, "'%s'", word);
 	const char *const words[] = {word, NULL};
-	unexpected(p, expected, suggest_word(p, words));
+	unexpected_word(p, expected, words);
 	return false;
 }
 
@@ -238,7 +262,7 @@ static bool arguments(struct parser *p, struct list *l)
 	} while (take(p, ","));
 	if (p->failed || take(p, ")"))
 		return !p->failed;
-	unexpected(p, "',' or ')'", suggest_word(p, follow_words));
+	unexpected_word(p, "',' or ')'", follow_words);
 	return false;
 }
 
@@ -310,10 +334,43 @@ static bool over(struct parser *p, struct expr *call)
 	return !p->failed;
 }
 
+static bool token_is(const struct parser *p, struct token t, const char *word)
+{
+	return t.len == strlen(word) &&
+	       strncasecmp((const char *)p->text.p + t.off, word, t.len) == 0;
+}
+
+/* "(*)" and "(distinct x": SQL that is written otherwise here. The parenthesis is the token. */
+static bool foreign_arguments(struct parser *p, bool count)
+{
+	struct token first = lex(p->text, p->token.off + p->token.len),
+	             second = lex(p->text, first.off + first.len);
+	bool name = second.kind == TOKEN_NAME, parens = token_is(p, second, "(");
+	if (token_is(p, first, "*")) {
+		fail(p, first.off, 1, count ? "count()" : NULL,
+		        count ? "count() without arguments counts all events"
+		              : "there is no `*` for all columns: a value is expected");
+		return true;
+	}
+	if (!token_is(p, first, "distinct") || !(name || (parens && count)))
+		return false;
+	for (const char *const *k = follow_words; *k; k++)
+		if (token_is(p, second, *k)) /* a column named distinct */
+			return false;
+	struct token third = lex(p->text, second.off + second.len);
+	const char *meant = name && token_is(p, third, ")")
+	                            ? arena_printf(p->arena, "distinct(%.*s)", (int)second.len,
+	                                      (const char *)p->text.p + second.off)
+	                            : "distinct(x)";
+	fail(p, first.off, first.len, count ? meant : NULL,
+	        "distinct is an aggregate of its own");
+	return true;
+}
+
 static struct expr *call(struct parser *p, struct token name, struct slice word)
 {
 	struct list l = {0};
-	if (!arguments(p, &l))
+	if (foreign_arguments(p, token_is(p, name, "count")) || !arguments(p, &l))
 		return NULL;
 	struct expr *e = node(p, EXPR_CALL, name.off);
 	e->text = word;
@@ -369,7 +426,7 @@ static struct expr *case_of(struct parser *p, uint32_t off)
 	if (!p->failed && !is_word(p, "end")) {
 		static const char *const words[] = {
 		        "when", "else", "end", "and", "or", "is", "in", "between", NULL};
-		return unexpected(p, "'when', 'else' or 'end'", suggest_word(p, words));
+		return unexpected_word(p, "'when', 'else' or 'end'", words);
 	}
 	if (!need(p, "end"))
 		return NULL;
@@ -378,6 +435,24 @@ static struct expr *case_of(struct parser *p, uint32_t off)
 	e->args = l.items;
 	e->nargs = l.n;
 	return e;
+}
+
+/* The token cannot go on from an operand: what is before it was no name. */
+static bool starts_value(const struct parser *p)
+{
+	static const char *const on[] = {"then", "else", "end", "when", "as", NULL};
+	if (p->token.kind == TOKEN_INT || p->token.kind == TOKEN_DECIMAL ||
+	        p->token.kind == TOKEN_TEXT)
+		return true;
+	if (p->token.kind != TOKEN_NAME)
+		return false;
+	for (const char *const *k = follow_words; *k; k++)
+		if (token_is(p, p->token, *k))
+			return false;
+	for (const char *const *k = on; *k; k++)
+		if (is_word(p, *k))
+			return false;
+	return true;
 }
 
 static struct expr *word(struct parser *p)
@@ -398,6 +473,9 @@ static struct expr *word(struct parser *p)
 	if (is_keyword(w))
 		return unexpected(p, "a value", NULL);
 	next(p);
+	const char *keyword = habit_keyword(w);
+	if (keyword && (is_word(p, "(") || starts_value(p)))
+		return fail(p, t.off, t.len, keyword, "keywords are lower case");
 	if (is_word(p, "("))
 		return call(p, t, w);
 	struct expr *e = node(p, EXPR_NAME, t.off);
@@ -430,7 +508,7 @@ static struct expr *primary(struct parser *p)
 	if (!e)
 		return NULL;
 	if (!is_word(p, ")"))
-		return unexpected(p, "')'", suggest_word(p, follow_words));
+		return unexpected_word(p, "')'", follow_words);
 	next(p);
 	return e;
 }
@@ -497,7 +575,18 @@ static struct expr *added(struct parser *p)
 	return chain(p, "+-", multiplied);
 }
 
-static int comparison(struct parser *p)
+/* What == and <> were meant to be between left and what follows. */
+static const char *meant_by_doubled(const struct parser *p, struct token after, struct expr *left)
+{
+	bool negated = p->text.p[p->token.off] == '<';
+	if (token_is(p, lex(p->text, after.off + after.len), "null"))
+		return expr_null_test(p->arena, left, negated);
+	if (left->kind == EXPR_NULL)
+		return negated ? "x is not null" : "x is null";
+	return wrong_operator(p);
+}
+
+static int comparison(struct parser *p, struct expr *left)
 {
 	static const struct {
 		const char *text;
@@ -511,7 +600,7 @@ static int comparison(struct parser *p)
 		if (!is_word(p, ops[i].text))
 			continue;
 		if (doubled && p->token.len == 1) { /* == and <> */
-			fail(p, p->token.off, 2, wrong_operator(p),
+			fail(p, p->token.off, 2, meant_by_doubled(p, after, left),
 			        "there is no such operator");
 			return -1;
 		}
@@ -555,7 +644,7 @@ static struct expr *compared(struct parser *p)
 	for (uint32_t links = 0; e; links++) {
 		if (links == EXPR_DEPTH_MAX)
 			return fail(p, p->token.off, 1, NULL, "this expression is too long");
-		int op = comparison(p);
+		int op = comparison(p, e);
 		if (p->failed)
 			return NULL;
 		if (op >= 0) {
@@ -636,6 +725,6 @@ const struct expr *expr_parse(struct arena *a, struct slice text, const struct p
 	if (!e)
 		return NULL;
 	if (p.token.kind != TOKEN_END)
-		return unexpected(&p, "an operator or the end", suggest_word(&p, follow_words));
+		return unexpected_word(&p, "an operator or the end", follow_words);
 	return e;
 }

@@ -22,8 +22,8 @@ const struct operator_doc operator_docs[] = {
         {"a and b", "boolean", "False when one is; null when it could still be true."},
         {"not a", "boolean", "Null stays null."},
         {"a = b, a != b, a < b, a <= b, a > b, a >= b", "two of a kind",
-                "Null when a side is null. Texts compare bytewise, enums by their text, "
-                "timestamps "
+                "Null when a side is null; a literal null is an error, as `is null` is meant. "
+                "Texts compare bytewise, enums by their text, timestamps "
                 "and dates also with ISO-8601 texts such as '2013-01-01T00:00:00Z'."},
         {"a is null, a is not null", "any", "Never null."},
         {"a in (b, c), a not in (b, c)", "one kind",
@@ -233,4 +233,22 @@ static void print(struct buf *out, const struct expr *e, enum level around)
 void expr_print(struct buf *out, const struct expr *e)
 {
 	print(out, e, LEVEL_OR);
+}
+
+const char *expr_text(struct arena *a, const struct expr *e)
+{
+	struct buf b;
+	buf_init(&b);
+	expr_print(&b, e);
+	const char *text = arena_strndup(a, (const char *)b.p, b.len);
+	buf_release(&b);
+	return text;
+}
+
+const char *expr_null_test(struct arena *a, struct expr *e, bool negated)
+{
+	return expr_text(a, &(struct expr){.kind = EXPR_IS_NULL,
+	                            .flag = negated,
+	                            .args = &e,
+	                            .nargs = 1});
 }

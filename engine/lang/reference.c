@@ -97,7 +97,7 @@ static void job_file(struct buf *out)
 
 static void expressions(struct buf *out)
 {
-	buf_str(out, "\n## Expressions\n\nColumns by name (dotted inside records), integers, "
+	buf_str(out, "\n## Expressions\n\nIn YAML, " YAML_QUOTE_HINT ".\n\nColumns by name (dotted inside records), integers, "
 	             "decimals, texts in "
 	             "single quotes (`''` is a quote), `true`, `false`, `null`. Keywords are "
 	             "lower case: `");

@@ -33,12 +33,19 @@ struct builder {
 	int documents;
 };
 
-static void fail_at(struct builder *b, uint32_t start, uint32_t end, const char *suggestion,
-        const char *msg)
+static void report_at(const struct builder *b, uint32_t start, uint32_t end,
+        const char *suggestion, const char *msg)
 {
 	struct yaml_node at = {.start = start, .end = end > start ? end : start + 1};
 	struct place p = yaml_place(b->doc, &at, b->d);
 	place_error(&p, 0, at.end - at.start, suggestion, "%s", msg);
+}
+
+/* The same, and nothing more is read. */
+static void fail_at(struct builder *b, uint32_t start, uint32_t end, const char *suggestion,
+        const char *msg)
+{
+	report_at(b, start, end, suggestion, msg);
 	b->failed = true;
 }
 
@@ -138,28 +145,41 @@ static void open_node(struct builder *b, struct fy_event *e, enum yaml_kind kind
 	b->stack[b->depth++] = (struct frame){.node = n, .anchor = a};
 }
 
-/* Reports keys that stand twice in one map; a hash set over the keys. */
-static void check_duplicates(struct builder *b, const struct yaml_node *map)
+static void report_duplicate(
+        const struct builder *b, const struct yaml_node *key, const struct yaml_node *first)
 {
+	if (diagnostics_full(b->d))
+		return;
+	char msg[160];
+	snprintf(msg, sizeof msg, "'%.*s' is here twice; it is in line %d already",
+	        key->text.len > 60 ? 60 : (int)key->text.len, (const char *)key->text.p,
+	        yaml_line(b->doc, first->start));
+	report_at(b, key->start, key->end, NULL, msg);
+}
+
+/* Reports keys that stand twice in one map and leaves out all but the first, so that what else is
+ * wrong with the file is told too; a hash set over the keys. */
+static void drop_duplicates(struct builder *b, struct yaml_node *map)
+{
+	uint32_t kept = 0;
 	uint32_t nslots = 16;
 	while (nslots < 2 * map->n)
 		nslots *= 2;
 	uint32_t *slots = arena_calloc(b->arena, nslots, sizeof *slots);
 	for (uint32_t i = 0; i < map->n; i++) {
-		const struct yaml_node *key = map->keys[i];
+		struct yaml_node *key = map->keys[i];
 		uint32_t at = (uint32_t)XXH64(key->text.p, key->text.len, 0) & (nslots - 1);
 		while (slots[at] && !slice_eq(map->keys[slots[at] - 1]->text, key->text))
 			at = (at + 1) & (nslots - 1);
-		if (!slots[at]) {
-			slots[at] = i + 1;
+		if (slots[at]) {
+			report_duplicate(b, key, map->keys[slots[at] - 1]);
 			continue;
 		}
-		char msg[160];
-		snprintf(msg, sizeof msg, "'%.*s' is here twice; it is in line %d already",
-		        key->text.len > 60 ? 60 : (int)key->text.len, (const char *)key->text.p,
-		        yaml_line(b->doc, map->keys[slots[at] - 1]->start));
-		fail_at(b, key->start, key->end, NULL, msg);
+		map->keys[kept] = key;
+		map->items[kept] = map->items[i];
+		slots[at] = ++kept;
 	}
+	map->n = kept;
 }
 
 static void close_node(struct builder *b, struct fy_event *e)
@@ -171,7 +191,7 @@ static void close_node(struct builder *b, struct fy_event *e)
 	if (f->anchor)
 		f->anchor->open = false;
 	if (n->kind == YAML_MAP && !b->failed)
-		check_duplicates(b, n);
+		drop_duplicates(b, n);
 	attach(b, n);
 }
 
@@ -280,6 +300,15 @@ static bool tab_near(const struct yaml_doc *doc, int line, uint32_t *at)
 	return false;
 }
 
+/* A second ": " in the line: probably inside a text that YAML takes for a key. */
+static bool colon_in_value(struct slice text, int line)
+{
+	uint32_t colons = 0;
+	for (uint32_t i = line_start(text, line); i + 1 < text.len && text.p[i] != '\n'; i++)
+		colons += text.p[i] == ':' && text.p[i + 1] == ' ';
+	return colons > 1;
+}
+
 /* The first error of libfyaml. It points behind the trouble sometimes: nothing to be done. */
 static void report_syntax(struct builder *b, struct fy_diag *diag)
 {
@@ -297,9 +326,9 @@ static void report_syntax(struct builder *b, struct fy_diag *diag)
 			;
 	if (at >= b->doc->text.len && b->doc->text.len)
 		at = b->doc->text.len - 1;
-	char msg[200];
-	snprintf(
-	        msg, sizeof msg, "not YAML: %s", err && err->msg ? err->msg : "cannot be read");
+	char msg[300];
+	snprintf(msg, sizeof msg, "not YAML: %s%s", err && err->msg ? err->msg : "cannot be read",
+	        colon_in_value(b->doc->text, line) ? "; " YAML_QUOTE_HINT : "");
 	fail_at(b, at, at + 1, NULL, msg);
 }
 

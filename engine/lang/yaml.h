@@ -19,6 +19,9 @@
 #define YAML_ANCHORS_MAX 256
 #define YAML_ALIASED_MAX 50000 /* nodes, and 16 bytes of text each, that aliases repeat */
 
+/* Where YAML's own signs may have cut a text short. */
+#define YAML_QUOTE_HINT "an expression with `: ` or ` #` in it goes in double quotes"
+
 enum yaml_kind { YAML_SCALAR, YAML_MAP, YAML_LIST };
 enum yaml_style { YAML_PLAIN, YAML_SINGLE, YAML_DOUBLE, YAML_LITERAL, YAML_FOLDED };
 
@@ -41,8 +44,9 @@ struct yaml_doc {
 	struct yaml_node *root;
 };
 
-/* ST_ERR after at least one diagnostic: not UTF-8, not YAML, several documents, tags, duplicate
- * keys, too deep, too much. An empty document has root NULL. text must outlive doc. */
+/* ST_ERR after at least one diagnostic: not UTF-8, not YAML, several documents, tags, too deep,
+ * too much. Keys that stand twice are diagnostics too, but the tree is good: it has the first of
+ * them. An empty document has root NULL. text must outlive doc. */
 enum status yaml_parse(struct yaml_doc *doc, struct slice text, const char *path,
         struct arena *a, struct diagnostics *d);
 

@@ -411,6 +411,13 @@ def test_test_file_with_a_misspelt_name():
     assert "misspelt.yaml:7:" in out and "did you mean n_1h" in out
 
 
+def test_test_file_with_a_key_twice():
+    job = job_file()
+    twice = write("twice.yaml", TEST.format(n=1) + "bad: []\n")
+    out = exits(NO, "test", job, twice).stdout
+    assert "'bad' is here twice" in out
+
+
 def test_test_that_loses_records_silently_fails():
     text = TEST.format(n=1).replace("bad:\n  - { reason: late, offset: 1 }\n", "")
     text = re.sub("counts:.*\n", "", text)

@@ -141,6 +141,19 @@ START_TEST(refused)
 	                "the top must be a record"},
 	        {REC(""), "\"fields\""},
 	        {FIELD("\"strin\""), "x: unknown type \"strin\""},
+	        {FIELD("\"timestamp-millis\""),
+	                "x: timestamp-millis is a logical type: write {\"type\": \"long\", "
+	                "\"logicalType\": \"timestamp-millis\"}"},
+	        {FIELD("{\"type\":\"date\"}"),
+	                "x: date is a logical type: write {\"type\": \"int\", \"logicalType\": "
+	                "\"date\"}"},
+	        {FIELD("[\"null\",\"decimal\"]"),
+	                "x: decimal is a logical type: write {\"type\": \"bytes\", \"logicalType\": "
+	                "\"decimal\", \"precision\": 10, \"scale\": 2}"},
+	        {"{\"user_id\":\"string\",\"n\":\"int\"}",
+	                "a type needs \"type\"; columns are the fields of a record: {type: record, "
+	                "name: NAME, fields: [{name: user_id, type: string}]}"},
+	        {"{\"name\":\"r\",\"fields\":[]}", "a type needs \"type\""},
 	        {FIELD("\"null\""), "x: null is a type only in a union"},
 	        {FIELD("[\"int\",\"string\"]"), "x: the only unions supported"},
 	        {FIELD("[\"null\",\"int\",\"string\"]"), "x: the only unions supported"},

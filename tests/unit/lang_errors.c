@@ -190,6 +190,104 @@ static const struct broken {
         {"late_7d / flights_7d", "count() where not (count() > 1)", 20, 39,
                 "stands inside an aggregate", NULL},
         {"last(dest)", "last(null)", 21, 25, "null alone has no type", NULL},
+        /* null is not a value to compare with */
+        {"last(dest)", "last(dest) where arr_delay = null", 21, 37,
+                "comparing with null gives null, always", "arr_delay is null"},
+        {"last(dest)", "last(dest) where not null != arr_delay + 1", 21, 41,
+                "comparing with null gives null", "arr_delay + 1 is not null"},
+        {"last(dest)", "last(dest) where (arr_delay > 1) = (null)", 21, 38,
+                "comparing with null gives null", "arr_delay > 1 is null"},
+        {"last(dest)", "last(dest) where arr_delay <= null", 21, 37,
+                "comparing with null gives null", NULL},
+        {"last(dest)", "last(dest) where arrdelay = null", 21, 37, "no column 'arrdelay'",
+                "arr_delay"},
+        {"last(dest)", "last(dest) where arr_delay == null", 21, 47,
+                "there is no such operator", "arr_delay is null"},
+        {"last(dest)", "last(dest) where plane.year <> null", 21, 48,
+                "there is no such operator", "plane.year is not null"},
+        {"last(dest)", "last(dest) where null == arr_delay", 21, 42,
+                "there is no such operator", "x is null"},
+        {"last(dest)", "last(dest) where arr_delay == 3", 21, 47,
+                "there is no such operator", "="},
+        {"last(dest)", "last(dest) where arr_delay = NULL", 21, 49, "no column 'NULL'",
+                "null"},
+        /* count(x) counts what is there, false too */
+        {"last(dest)", "count(dest = 'EWR') over 24h", 21, 26,
+                "count counts false too: count() where … counts what is true",
+                "count() over 1d where dest = 'EWR'"},
+        {"last(dest)", "count(not cancelled) where weight > 1 or weight < 0", 21, 26,
+                "count counts false too",
+                "count() where (weight > 1 or weight < 0) and not cancelled"},
+        {"last(dest)", "count(starts_with(dest, 'E'))", 21, 26, "count counts false too",
+                "count() where starts_with(dest, 'E')"},
+        {"last(dest)", "sum(dest = 'EWR')", 21, 24, "count() where … counts what is true",
+                NULL},
+        /* words in the wrong place: never suggested as they are */
+        {"last(dest)", "last(dest) where weight > 1 over 24h", 21, 48,
+                "`over WINDOW` stands right behind the aggregate, before its `where`", NULL},
+        {"last(dest)", "last(dest over 1h)", 21, 30, "`over WINDOW` stands right behind", NULL},
+        {"late_7d / flights_7d", "late_7d / flights_7d over 1h", 20, 41,
+                "`over WINDOW` stands right behind", NULL},
+        {"last(dest)", "case when (late_7d over 1h) > 1 then 1 end", 21, 39,
+                "`over WINDOW` stands right behind", NULL},
+        {"last(dest)", "case when late_7d over 1h then 1 end", 21, 38,
+                "`over WINDOW` stands right behind", NULL},
+        {"last(dest)", "last(dest where weight > 1)", 21, 30,
+                "`where` stands once, right behind the aggregate", NULL},
+        {"last(dest)", "last(dest) over 1h every 5m every 5m", 21, 48,
+                "`every` stands once, right behind the window's size", NULL},
+        {"last(dest)", "last(dest) oevr 1h", 21, 31, "an operator or the end expected", "over"},
+        /* habits of other languages */
+        {"avg(arr_delay)", "mean(arr_delay)", 17, 20, "there is no function 'mean'", "avg"},
+        {"avg(arr_delay)", "Mean(arr_delay)", 17, 20, "there is no function 'Mean'", "avg"},
+        {"last(dest)", "count_distinct(dest)", 21, 20, "there is no function", "distinct"},
+        {"last(dest)", "nunique(dest)", 21, 20, "there is no function", "distinct"},
+        {"last(dest)", "uniq(dest)", 21, 20, "there is no function", "distinct"},
+        {"quantile(", "percentile(", 18, 20, "there is no function", "quantile"},
+        {"quantile(", "percentile_cont(", 18, 20, "there is no function", "quantile"},
+        {"avg(arr_delay)", "variance(arr_delay)", 17, 20, "there is no function", "var"},
+        {"avg(arr_delay)", "std(arr_delay)", 17, 20, "there is no function", "stddev"},
+        {"avg(arr_delay)", "stdev(arr_delay)", 17, 20, "there is no function", "stddev"},
+        {"last(dest)", "last_value(dest)", 21, 20, "there is no function", "last"},
+        {"last(dest)", "first_value(dest)", 21, 20, "there is no function", "first"},
+        {"last(dest)", "last(date_diff('day', at, now()))", 21, 46,
+                "there is no function 'now'; there is no clock: time is the events' own", NULL},
+        {"last(dest)", "last(date_diff('day', at, current_timestamp))", 21, 46,
+                "no column 'current_timestamp'; there is no clock", NULL},
+        {"last(dest)", "date_diff('day', CURRENT_TIMESTAMP, late_7d)", 21, 37,
+                "no feature or column 'CURRENT_TIMESTAMP'; there is no clock", NULL},
+        {"last(dest)", "count(*)", 21, 26, "count() without arguments counts all events",
+                "count()"},
+        {"last(dest)", "COUNT( * ) over 1h", 21, 27,
+                "count() without arguments counts all events", "count()"},
+        {"last(dest)", "last(*)", 21, 25, "there is no `*` for all columns", NULL},
+        {"last(dest)", "count(distinct dest)", 21, 26, "distinct is an aggregate of its own",
+                "distinct(dest)"},
+        {"last(dest)", "COUNT(DISTINCT dest) over 1h", 21, 26,
+                "distinct is an aggregate of its own", "distinct(dest)"},
+        {"last(dest)", "count(distinct(dest))", 21, 26, "distinct is an aggregate of its own",
+                "distinct(x)"},
+        {"last(dest)", "sum(distinct arr_delay)", 21, 24,
+                "distinct is an aggregate of its own", NULL},
+        {"last(dest)", "last(distinct)", 21, 25, "no column 'distinct'", NULL},
+        /* capitals */
+        {"last(dest)", "LAST(dest)", 21, 20, "there is no function 'LAST'", "last"},
+        {"last(dest)", "CASE WHEN late_7d > 1 THEN 1 END", 21, 20, "keywords are lower case",
+                "case"},
+        {"last(dest)", "case when late_7d > 1 THEN 1 end", 21, 42, "'then' expected", "then"},
+        {"last(dest)", "case when late_7d > 1 then 1 END", 21, 49, "'end' expected", "end"},
+        {"last(dest)", "CAST(last(dest) as int)", 21, 20, "keywords are lower case", "cast"},
+        {"last(dest)", "last(dest) where NOT cancelled", 21, 37, "keywords are lower case",
+                "not"},
+        {"last(dest)", "last(dest) where NOT (cancelled)", 21, 37, "keywords are lower case",
+                "not"},
+        {"last(dest)", "last(dest) where cancelled AND weight > 1", 21, 47,
+                "an operator or the end expected", "and"},
+        {"last(dest)", "last(dest) where arr_delay IS NOT NULL", 21, 47,
+                "an operator or the end expected", "is"},
+        {"last(dest)", "last(dest) where arr_delay is NOT null", 21, 50, "'null' expected",
+                "not"},
+        {"last(dest)", "last(dest) where TRUE", 21, 37, "no column 'TRUE'", "true"},
         {"last(dest)", "last(dest) where weight", 21, 37, "where needs a condition, not double",
                 NULL},
         {"last(dest)", "last(dest) where kind = 'CARG'", 21, 44, "is not a symbol", "'CARGO'"},
@@ -259,6 +357,23 @@ static const struct broken {
                 "'job' is here twice; it is in line 1", NULL},
         {"      last_dest:", "      late_7d:", 21, 7,
                 "'late_7d' is here twice; it is in line 19", NULL},
+        {"      last_dest:", "      late_7d: lats(dest)\n      last_dest: lats(dest)\n      x:", 21, 7,
+                "'late_7d' is here twice; it is in line 19", NULL, 2},
+        {"    topic: arrivals", "    \"topic\": arrivals\n    'topic': [wrong]", 5, 6,
+                "'topic' is here twice; it is in line 4", NULL},
+        {"    lateness: 10m\n", "    lateness: 10x\n    lateness: 10m\n    topic: x\n", 9, 15,
+                "not a duration", NULL, 3},
+        {"last(dest)", "last(dest) where dest = 'x #1'", 21, 44,
+                "this text has no closing quote; an expression with `: ` or ` #` in it goes in",
+                NULL},
+        {"last(dest)", "last(dest) where dest = 'x: y'", 21, 46,
+                "goes in double quotes", NULL},
+        {"last(dest)", "\"last(dest) where dest = 'x\"", 21, 45,
+                "this text has no closing quote", NULL},
+        {"schema: {type: record, name: arrival, fields: [{name: at, type: {type: long, logicalType: "
+         "timestamp-millis}}",
+                "schema: {type: record, name: arrival, fields: [{name: at, type: timestamp-millis}",
+                6, 13, "write {\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}", NULL},
         {"job: flights", "job: flights\n---\njob: again", 2, 1, "a second one starts here",
                 NULL},
         {"job: flights", "job: *name", 1, 6, "no such anchor", NULL},
@@ -339,15 +454,30 @@ START_TEST(test_broken)
 }
 END_TEST
 
+/* What stands close to an error of the table and is none. */
+static const struct broken accepted[] = {
+        {"last(dest)", "last(dest)"},
+        {"last(dest)", "count(cancelled)"},
+        {"last(dest)", "count(case when dest = 'EWR' then true end)"},
+        {"last(dest)", "count(cast(dest as boolean))"},
+        {"last(dest)", "count(nullif(dest = 'EWR', false))"},
+        {"last(dest)", "last(dest) where arr_delay = cast(null as int)"},
+        {"last(dest)", "last(dest) where arr_delay in (1, null)"},
+        {"last(dest)", "distinct(dest) over 1h"},
+};
+
 START_TEST(test_good)
 {
 	struct diagnostics d;
 	struct job *j;
+	char *text = file_of(&accepted[_i]);
 	diagnostics_init(&d);
-	enum status s = job_parse(slice_of(good), "jobs/x.yaml", NULL, &env, &j, &d);
-	ck_assert_msg(s == ST_OK, "%s", d.n ? d.items[0].message : "no error");
+	enum status s = job_parse(slice_of(text), "jobs/x.yaml", NULL, &env, &j, &d);
+	ck_assert_msg(s == ST_OK, "%s: %s", accepted[_i].to,
+	        d.n ? d.items[0].message : "no error");
 	job_free(j);
 	diagnostics_release(&d);
+	free(text);
 }
 END_TEST
 
@@ -596,7 +726,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, test_broken, 0, COUNT(brokens));
 	tcase_add_loop_test(t, test_hostile, 0, COUNT(hostiles));
-	tcase_add_test(t, test_good);
+	tcase_add_loop_test(t, test_good, 0, sizeof accepted / sizeof *accepted);
 	tcase_add_test(t, test_all_errors);
 	tcase_add_test(t, test_print);
 	tcase_add_test(t, test_files);

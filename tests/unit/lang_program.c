@@ -191,7 +191,7 @@ static const struct good {
         {"i <= 7", "boolean", {"1", "null", "0"}},
         {"x > 2", "boolean", {"1", "null", "1"}},
         {"x >= 2.5", "boolean", {"1", "null", "1"}},
-        {"i = null", "boolean", {"null", "null", "null"}},
+        {"i = cast(null as int)", "boolean", {"null", "null", "null"}},
         {"i > 6.5", "boolean", {"1", "null", "1"}},
         {"s = 'Ab,cd'", "boolean", {"1", "null", "0"}},
         {"s < 'B'", "boolean", {"1", "null", "1"}},
