@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The join writes a temporary file; one query per feature compares its two columns. Numbers
-// agree within the tolerance, everything else (and null) when it is the same. Not here: the
-// join itself (train/), which decides what "as of" means.
+// The join writes a temporary file; queries per feature compare its two columns. Not here: the
+// join itself (train/), which decides what "as of" means, and when two values are the same
+// (skew_sql.c).
 #include "connectors/parquet/skew.h"
 
 #include <errno.h>
@@ -12,13 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/num.h"
 #include "connectors/parquet/duck.h"
+#include "connectors/parquet/skew_sql.h"
 
 struct skew {
 	const struct skew_conf *conf;
 	struct skew_result *out;
 	struct duck duck;
+	struct skew_sql *asked; /* per pair */
+	uint32_t cells_cap;
 	char dir[1000], file[1100], manifest[1200], spill[1100];
 };
 
@@ -60,45 +62,11 @@ static enum status join(struct skew *s, struct error *e)
 }
 
 /* The joined file's column: view__feature, without the view's version. */
-static void engine_name(struct buf *b, const char *feature)
+static const char *engine_name(struct skew *s, const char *feature)
 {
-	struct buf name = {0};
 	const char *colon = strchr(feature, ':'), *dot = strstr(feature, ".v");
 	size_t view = (size_t)((dot && dot < colon ? dot : colon) - feature);
-	buf_printf(&name, "%.*s__%s", (int)view, feature, colon + 1);
-	duck_name(b, buf_cstr(&name));
-	buf_release(&name);
-}
-
-/* SELECT of the rows with served, engine, their numbers, the segment and whether they differ.
- */
-static void rows_sql(const struct skew *s, const struct skew_pair *p, struct buf *b)
-{
-	char tolerance[NUM_MAX + 1];
-	tolerance[num_format_double(tolerance, s->conf->tolerance)] = 0;
-	buf_str(b, "WITH r AS (SELECT file_row_number AS n, ");
-	duck_name(b, p->served);
-	buf_str(b, "::VARCHAR AS s, ");
-	engine_name(b, p->feature);
-	buf_str(b, "::VARCHAR AS x, TRY_CAST(s AS DOUBLE) AS a, TRY_CAST(x AS DOUBLE) AS b, "
-	           "concat(''");
-	for (uint32_t i = 0; i < s->conf->nby; i++) {
-		struct buf label = {0};
-		buf_printf(&label, "%s%s=", i ? ", " : "", s->conf->by[i]);
-		buf_str(b, ", ");
-		duck_text(b, buf_cstr(&label));
-		buf_str(b, ", coalesce(");
-		duck_name(b, s->conf->by[i]);
-		buf_str(b, "::VARCHAR, 'null')");
-		buf_release(&label);
-	}
-	buf_str(b, ") AS seg FROM read_parquet(");
-	duck_text(b, s->file);
-	buf_printf(b,
-	        ", file_row_number = true)), d AS (SELECT *, CASE WHEN a IS NOT NULL AND b IS "
-	        "NOT NULL THEN a <> b AND abs(a - b) > %s * greatest(abs(a), abs(b)) ELSE s IS "
-	        "DISTINCT FROM x END AS differs FROM r) ",
-	        tolerance);
+	return arena_printf(&s->out->arena, "%.*s__%s", (int)view, feature, colon + 1);
 }
 
 static const char *text_at(struct skew *s, duckdb_result *r, idx_t col, idx_t row)
@@ -114,23 +82,42 @@ static const char *text_at(struct skew *s, duckdb_result *r, idx_t col, idx_t ro
 static void cell_add(struct skew *s, const struct skew_cell *c)
 {
 	struct skew_result *o = s->out;
-	struct skew_cell *all = arena_alloc(&o->arena, (o->ncells + 1) * sizeof *all);
-	if (o->ncells)
-		memcpy(all, o->cells, o->ncells * sizeof *all);
-	all[o->ncells++] = *c;
-	o->cells = all;
+	if (o->ncells == s->cells_cap) {
+		s->cells_cap = s->cells_cap ? 2 * s->cells_cap : 64;
+		o->cells = xrealloc(o->cells, s->cells_cap * sizeof *o->cells);
+	}
+	o->cells[o->ncells++] = *c;
+}
+
+/* Of all rows, whatever the number of segments. */
+static enum status total_ask(struct skew *s, uint32_t pair, struct error *e)
+{
+	struct buf b = {0};
+	duckdb_result r;
+	skew_sql_rows(&s->asked[pair], &b);
+	buf_str(&b, "SELECT count(*), count(*) FILTER (differs) FROM d");
+	enum status st = duck_query(&s->duck, buf_cstr(&b), "comparing", &r, e);
+	if (!st)
+		s->out->totals[pair] =
+		        (struct skew_total){.rows = (uint64_t)duckdb_value_int64(&r, 0, 0),
+		                .differ = (uint64_t)duckdb_value_int64(&r, 1, 0)};
+	duckdb_destroy_result(&r);
+	buf_release(&b);
+	return st;
 }
 
 static enum status cells_ask(struct skew *s, uint32_t pair, struct error *e)
 {
 	struct buf b = {0};
 	duckdb_result r;
-	rows_sql(s, &s->conf->pairs[pair], &b);
-	buf_str(&b, "SELECT seg, count(*), count(*) FILTER (differs), median(a / b) FILTER "
-	            "(differs AND "
-	            "b <> 0) FROM d GROUP BY seg ORDER BY count(*) FILTER (differs) / count(*) "
-	            "DESC, seg "
-	            "LIMIT 10000");
+	skew_sql_rows(&s->asked[pair], &b);
+	buf_printf(&b,
+	        "SELECT seg, count(*), count(*) FILTER (differs), %s FROM d GROUP BY seg "
+	        "ORDER BY count(*) FILTER (differs) / count(*) DESC, seg LIMIT %d",
+	        skew_sql_numbers(&s->asked[pair])
+	                ? "median(a::DOUBLE / b::DOUBLE) FILTER (differs AND b <> 0)"
+	                : "NULL::DOUBLE",
+	        SKEW_SEGMENTS_MAX);
 	enum status st = duck_query(&s->duck, buf_cstr(&b), "comparing", &r, e);
 	for (idx_t i = 0; !st && i < duckdb_row_count(&r); i++) {
 		struct skew_cell c = {.pair = pair,
@@ -151,7 +138,7 @@ static enum status examples_ask(struct skew *s, uint32_t pair, struct error *e)
 {
 	struct buf b = {0};
 	duckdb_result r;
-	rows_sql(s, &s->conf->pairs[pair], &b);
+	skew_sql_rows(&s->asked[pair], &b);
 	buf_printf(&b, "SELECT n, seg, s, x FROM d WHERE differs ORDER BY n LIMIT %d",
 	        SKEW_EXAMPLES);
 	enum status st = duck_query(&s->duck, buf_cstr(&b), "comparing", &r, e);
@@ -166,16 +153,20 @@ static enum status examples_ask(struct skew *s, uint32_t pair, struct error *e)
 	return st;
 }
 
-static enum status column_check(struct skew *s, const char *name, struct error *e)
+/* *type is the column's, unless type is NULL. */
+static enum status column_check(
+        struct skew *s, const char *name, const char **type, struct error *e)
 {
 	struct buf b = {0};
 	duckdb_result r;
-	buf_str(&b, "SELECT ");
+	buf_str(&b, "DESCRIBE SELECT ");
 	duck_name(&b, name);
 	buf_str(&b, " FROM read_parquet(");
 	duck_text(&b, s->file);
-	buf_str(&b, ") LIMIT 0");
+	buf_byte(&b, ')');
 	enum status st = duck_query(&s->duck, buf_cstr(&b), "comparing", &r, e);
+	if (!st && type)
+		*type = text_at(s, &r, 1, 0);
 	duckdb_destroy_result(&r);
 	buf_release(&b);
 	return st ? error_set(e, ERR_USER, 0, "the predictions have no column '%s'", name)
@@ -184,11 +175,22 @@ static enum status column_check(struct skew *s, const char *name, struct error *
 
 static enum status columns_check(struct skew *s, struct error *e)
 {
-	for (uint32_t i = 0; i < s->conf->npairs; i++)
-		if (column_check(s, s->conf->pairs[i].served, e))
+	const struct skew_conf *c = s->conf;
+	s->asked = arena_calloc(&s->out->arena, c->npairs, sizeof *s->asked);
+	for (uint32_t i = 0; i < c->npairs; i++) {
+		struct skew_sql *q = &s->asked[i];
+		*q = (struct skew_sql){.file = s->file,
+		        .served = c->pairs[i].served,
+		        .engine = engine_name(s, c->pairs[i].feature),
+		        .by = c->by,
+		        .nby = c->nby,
+		        .tolerance = c->tolerance};
+		if (column_check(s, q->served, &q->served_type, e) ||
+		        column_check(s, q->engine, &q->engine_type, e))
 			return ST_ERR;
-	for (uint32_t i = 0; i < s->conf->nby; i++)
-		if (column_check(s, s->conf->by[i], e))
+	}
+	for (uint32_t i = 0; i < c->nby; i++)
+		if (column_check(s, c->by[i], NULL, e))
 			return ST_ERR;
 	return ST_OK;
 }
@@ -202,9 +204,15 @@ static enum status compare(struct skew *s, struct error *e)
 		return ST_ERR;
 	s->out->examples = arena_calloc(&s->out->arena, (size_t)s->conf->npairs * SKEW_EXAMPLES,
 	        sizeof *s->out->examples);
-	enum status st = columns_check(s, e);
+	s->out->totals =
+	        arena_calloc(&s->out->arena, s->conf->npairs, sizeof *s->out->totals);
+	enum status st = duck_run(&s->duck, "SET TimeZone = 'UTC'", "opening DuckDB", e);
+	if (!st)
+		st = columns_check(s, e);
 	for (uint32_t i = 0; i < s->conf->npairs && !st; i++) {
-		st = cells_ask(s, i, e);
+		st = total_ask(s, i, e);
+		if (!st)
+			st = cells_ask(s, i, e);
 		if (!st)
 			st = examples_ask(s, i, e);
 	}
@@ -227,5 +235,6 @@ enum status skew_run(const struct skew_conf *conf, struct skew_result *out, stru
 
 void skew_result_release(struct skew_result *r)
 {
+	free(r->cells);
 	arena_release(&r->arena);
 }

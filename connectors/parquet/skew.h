@@ -10,6 +10,7 @@
 
 #define SKEW_PAIRS_MAX 1024
 #define SKEW_BY_MAX 8
+#define SKEW_SEGMENTS_MAX 10000 /* of a feature: those with the largest shares */
 #define SKEW_EXAMPLES 10 /* of a feature */
 
 struct skew_pair {
@@ -36,6 +37,11 @@ struct skew_cell {
 	double ratio; /* median of served / engine's where numbers differ; NaN: none */
 };
 
+/* Of one feature, of all segments, those beyond SKEW_SEGMENTS_MAX too. */
+struct skew_total {
+	uint64_t rows, differ;
+};
+
 struct skew_example {
 	uint32_t pair;
 	uint64_t row;                          /* of the predictions, from 0 */
@@ -45,6 +51,7 @@ struct skew_example {
 struct skew_result {
 	struct arena arena;
 	uint64_t rows;
+	struct skew_total *totals; /* by pair */
 	struct skew_cell *cells; /* by pair, the largest share first */
 	uint32_t ncells;
 	struct skew_example *examples;

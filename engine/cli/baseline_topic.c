@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The predictions of a stretch of event time, by segment; with labels, as the monitor joins
-// them. All values are held until the end, a compaction of equal ones now and then, within a
-// budget. Not here: which records of a topic the engine would take (source_scan.c).
+// them. All values are held until the end, within a budget; equal ones are put together whenever
+// it is used up. Not here: which records of a topic the engine would take (source_scan.c).
 #include "cli/baseline_topic.h"
 
 #include <stdlib.h>
@@ -133,21 +133,44 @@ static bool fail(struct reading *r)
 	return false;
 }
 
-// Equal values are put together; what then does not fit is too much.
-static bool fits(struct reading *r)
+static uint64_t samples_bytes(const struct reading *r)
 {
-	uint64_t bytes = r->ids ? baseline_ids_bytes(r->ids) : 0;
-	if (++r->rows % ROWS_BETWEEN_COUNTS)
-		return true;
+	uint64_t bytes = 0;
 	for (uint32_t g = 0; g < r->n; g++)
 		for (uint32_t i = 0; i < r->b->ncolumns; i++)
 			bytes += sample_bytes(&r->groups[g]->samples[i]);
-	if (bytes <= r->t->memory_bytes)
+	return bytes;
+}
+
+// A copy, as neither a sample's arrays nor its texts shrink.
+static void compact(struct sample *s)
+{
+	struct sample small;
+	sample_finish(s);
+	sample_init(&small, s->kind);
+	sample_add_sample(&small, s);
+	sample_release(s);
+	*s = small;
+}
+
+// Equal values are put together; what then does not fit is too much. Half must be free again, or
+// everything would be sorted for each few records more.
+static bool fits(struct reading *r)
+{
+	if (++r->rows % ROWS_BETWEEN_COUNTS)
+		return true;
+	uint64_t ids = r->ids ? baseline_ids_bytes(r->ids) : 0, budget = r->t->memory_bytes;
+	uint64_t left = budget > ids ? budget - ids : 0;
+	if (samples_bytes(r) <= left)
+		return true;
+	for (uint32_t g = 0; left && g < r->n; g++)
+		for (uint32_t i = 0; i < r->b->ncolumns; i++)
+			compact(&r->groups[g]->samples[i]);
+	if (samples_bytes(r) <= left / 2)
 		return true;
 	error_set(r->e, ERR_USER, 0,
 	        "the values of these predictions need more than --memory: give it more, choose "
-	        "a "
-	        "shorter time, or export them to Parquet and use --data");
+	        "a shorter time, or export them to Parquet and use --data");
 	return fail(r);
 }
 

@@ -26,7 +26,8 @@ static const struct option own[] = {
         {"data", OPT_TEXT, true, .fallback = ".", .value = "DIR",
                 .help = "The folder that weir export wrote to."},
         {"by", OPT_TEXT, true, .repeat = true, .value = "COLUMN",
-                .help = "Segments: a line for each value of this column."},
+                .help = "Segments: a line for each value of this column, at most 10,000 of a "
+	                "feature, the largest shares first."},
         {"time", OPT_TEXT, true, .value = "COLUMN",
                 .help = "The predictions' time. Default: event_time, timestamp, or the only "
                         "column of times."},
@@ -122,17 +123,6 @@ static void text(struct buf *out, const char *s)
 		buf_json(out, slice_of(s));
 	else
 		buf_str(out, "null");
-}
-
-static void feature_sum(
-        const struct skew_result *r, uint32_t pair, uint64_t *rows, uint64_t *differ)
-{
-	*rows = *differ = 0;
-	for (uint32_t i = 0; i < r->ncells; i++)
-		if (r->cells[i].pair == pair) {
-			*rows += r->cells[i].rows;
-			*differ += r->cells[i].differ;
-		}
 }
 
 static void json(
@@ -233,9 +223,8 @@ static enum answer run(struct cli *c)
 	enum status st = skew_run(&conf, &r, &e);
 	progress_end(&p);
 	for (uint32_t i = 0; !st && i < conf.npairs; i++) {
-		uint64_t rows, differ;
-		feature_sum(&r, i, &rows, &differ);
-		skewed |= rows && (double)differ > threshold * (double)rows;
+		const struct skew_total *t = &r.totals[i];
+		skewed |= t->rows && (double)t->differ > threshold * (double)t->rows;
 	}
 	if (!st && c->json)
 		json(&conf, &r, skewed, &out);

@@ -139,6 +139,28 @@ def check(brokers, tmp, exits):
     assert [o["partition"] for o in origin["offsets"]] == [0, 1, 2]
     assert sum(o["last"] + 1 for o in origin["offsets"]) == len(records)
     bad(exits, brokers)
+    check_memory(kafka, brokers, tmp, exits)
+
+
+def check_memory(kafka, brokers, tmp, exits):
+    """Many predictions of few values: more than --memory is, but not once equal values are put together."""
+    rnd = random.Random(12)
+    topic = kafka.make(f"drift-{os.getpid()}-few", 1)
+    kafka.make(f"{topic}-outcomes", 1)
+    rows = [{"at": T0 + i, "model": 1 + i % 2, "score": rnd.randrange(100) / 100,
+             "delay": rnd.choice([None, *map(float, range(50))]), "carrier": f"carrier-{rnd.randrange(30):092}",
+             "stops": rnd.randrange(4)} for i in range(360_000)]
+    kafka.produce(topic, [{"partition": 0, "value": json.dumps(r), "timestamp": r["at"]} for r in rows])
+    with open(os.path.join(tmp, "few.yaml"), "w") as f:
+        f.write(JOB.format(topic=topic))
+    files.write(os.path.join(tmp, "few.parquet"), {k: [r[k] for r in rows] for k in ["model", *COLUMNS]})
+    more = ["--by", "model"]
+    exits(0, "baseline", "few.yaml", "delay_model", "--brokers", brokers, "--memory", "64M", "--out", "few.json", *more)
+    exits(0, "baseline", "few.yaml", "delay_model", "--data", "few.parquet", "--out", "few-file.json", *more)
+    (a, _), (b, _) = body(os.path.join(tmp, "few.json")), body(os.path.join(tmp, "few-file.json"))
+    for s in a["segments"]:
+        s.pop("errors", None)  # no labels in the file
+    assert a == b and a["segments"][0]["rows"] == len(rows)
 
 
 def bad(exits, brokers):

@@ -4,11 +4,13 @@ import csv
 import json
 import os
 import random
+import resource
 import shutil
 import subprocess
 import tempfile
 import traceback
 
+import types_differ
 from world import DAY, HOUR, MINUTE, SECOND, T0, View, as_of
 
 TMP = tempfile.mkdtemp(prefix="skew.", dir=os.environ.get("WEIR_TMP"))
@@ -19,7 +21,7 @@ SERVED = ("--served", "mean=plane:mean", "--served", "flights=plane:flights", "-
 def skew(*args, code=0):
     r = subprocess.run([os.environ["WEIR_BIN"], "skew", *map(str, args)], env=ENV, cwd=TMP, capture_output=True,
                        text=True, timeout=120)
-    assert r.returncode == code, (args, r.returncode, r.stdout, r.stderr)
+    assert r.returncode == code, (args, r.returncode, r.stdout[-2000:], r.stderr)
     return r
 
 
@@ -111,6 +113,39 @@ def test_null_and_text_differ():
     got = ask(rows, code=1)
     assert {(x["feature"], x["row"], x["served"]) for x in got["examples"]} == \
         {("plane:last_dest", n, "EWR"), ("plane:flights", m, None)}, got["examples"]
+
+
+def test_equal_is_what_it_is_for_a_monitor():
+    args, differ, kinds = types_differ.write(f"{TMP}/typed")
+    got = json.loads(skew(*args, "--format", "json", code=1).stdout)
+    rows = {f: set() for f in differ}
+    for x in got["examples"]:
+        rows[x["feature"].split(":")[1]].add(x["row"])
+    wrong = {kinds[f]: (sorted(rows[f]), sorted(differ[f])) for f in differ if rows[f] != differ[f]}
+    assert not wrong, wrong
+    assert {f["feature"].split(":")[1]: f["differ"] for f in got["features"]} == {f: len(d) for f, d in differ.items()}
+
+
+def test_columns_of_any_name():
+    """s and x are names of the comparison, too: as columns that are always equal they hid every difference."""
+    rows = [{**r, "s": 1, "x": 1, "n": 1, "a": 1, "b": 1, "seg": "same", "differs": 0} for r in WRONG]
+    got = ask(rows, "--by", "carrier", "--by", "seg", code=1)
+    differ = {(f["feature"], f["segment"]): f["differ"] for f in got["features"] if f["differ"]}
+    assert differ == {("plane:mean", "carrier=AA, seg=same"):
+                      sum(r["carrier"] == "AA" and r["mean"] is not None for r in WRONG)}, differ
+
+
+def test_more_segments_than_are_told():
+    """The 10,000 with the largest shares are told; the threshold is of all rows. An array that was copied for each of
+    them took 20 GB."""
+    rows = [{"tailnum": "N0", "at": T0 - DAY, "mean": 1.0 if i < 6000 else None, "flights": None, "dest": None, "who": i}
+            for i in range(24000)]
+    got = ask(rows, "--by", "who", "--threshold", "0.3")
+    assert not got["skewed"] and got["rows"] == 24000
+    of = [f for f in got["features"] if f["feature"] == "plane:mean"]
+    assert len(of) == 10000 and sum(f["differ"] for f in of) == 6000
+    assert ask(rows, "--by", "who", "--threshold", "0.2", code=1)["skewed"]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 << 20  # KB
 
 
 def test_the_table_names_it():
