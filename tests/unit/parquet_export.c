@@ -432,6 +432,58 @@ START_TEST(test_broker_away)
 }
 END_TEST
 
+static int32_t reader_partition;
+
+static enum status reader_open_noted(struct log_broker *b, const char *topic, int32_t partition,
+        int64_t offset, uint64_t memory_bytes, struct log_reader **out, struct error *e)
+{
+	reader_partition = partition;
+	return memory_log.reader_open(b, topic, partition, offset, memory_bytes, out, e);
+}
+
+/* Behind offset 1 of partition 0 a transaction is open. */
+static enum status poll_stuck(struct log_reader *r, int timeout_ms, struct log_record *out,
+        uint32_t max, uint32_t *n, struct error *e)
+{
+	*n = 0;
+	if (reader_partition == 0 && memory_log.reader_position(r) > 0)
+		return ST_OK;
+	return memory_log.reader_poll(r, timeout_ms, out, reader_partition ? max : 1, n, e);
+}
+
+START_TEST(test_again)
+{
+	struct log_ops ops = memory_log;
+	struct clock_manual clock;
+	clock_manual_init(&clock, 0);
+	clock.clock.mono_ns = running_ns;
+	ops.reader_open = reader_open_noted;
+	ops.reader_poll = poll_stuck;
+	rig.conf.log = &ops;
+	rig.conf.clock = &clock.clock;
+	row(0, "N1", T0, 1, 1);
+	row(0, "N1", T0, 2, 2);
+	row(1, "N2", T0, 1, 1);
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_ptr_nonnull(strstr(rig.e.msg, "longer than 90 s"));
+	rig.conf.again = true; /* the silence holds up neither what was before it nor beside it */
+	clock.now_ms = 0;
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_int_eq(rig.e.class, ERR_RETRIABLE);
+	ck_assert_ptr_nonnull(strstr(rig.e.msg, "gives nothing from offset 1 on, its end is 2: a "
+	                                        "transaction is open for longer than 10 s"));
+	ck_assert_int_lt(clock.now_ms, 2 * EXPORT_AGAIN_STALL_MS);
+	ck_assert_uint_eq(rig.counts.rows, 2);
+	rig.conf.log = &memory_log;
+	rig_export(&rig);
+	ck_assert_uint_eq(rig.counts.rows, 1);
+	rig.conf.version = 2; /* a node makes its topic soon */
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_int_eq(rig.e.class, ERR_RETRIABLE);
+	ck_assert_str_eq(rig.e.msg, "there is no topic t.v.v2 yet");
+}
+END_TEST
+
 START_TEST(test_no_row)
 {
 	struct slice key = slice_of("k"), junk = slice_of("{\"n\":1}");
@@ -714,6 +766,7 @@ int main(void)
 	tcase_add_test(t, test_no_topic);
 	tcase_add_test(t, test_two_at_once);
 	tcase_add_test(t, test_newest_version);
+	tcase_add_test(t, test_again);
 	tcase_add_loop_test(t, test_kill_at_every_step, 0, 2);
 	tcase_add_test(t, test_kill_after_kill);
 	tcase_add_test(t, test_pending_file_lost);
