@@ -133,9 +133,10 @@ static enum status batch_end(struct worker *w, int64_t next, struct error *e)
 	enum status st = x->failed ? error_set(e, ERR_ABORT, 0, "another partition failed")
 	                           : files_commit(w, next, e);
 	x->failed |= st != ST_OK;
+	x->counts->nulled += w->collect.nulled;
 	x->counts->superseded += w->collect.superseded;
 	x->counts->tombstones += w->collect.tombstones;
-	w->collect.superseded = w->collect.tombstones = 0;
+	w->collect.superseded = w->collect.tombstones = w->collect.nulled = 0;
 	unlock(x);
 	return st;
 }

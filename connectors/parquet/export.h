@@ -25,6 +25,7 @@ struct export_counts {
 	uint64_t rows, files, bytes; /* written by this run; bytes of the files */
 	uint64_t superseded;         /* left out: the same key came again in the same batch */
 	uint64_t tombstones;
+	uint64_t nulled; /* timestamps that no file holds (docs/decisions/far-times.md) */
 	int64_t done, total; /* offsets, of all partitions, that this run goes over */
 	int32_t partitions;
 };

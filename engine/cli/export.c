@@ -66,8 +66,9 @@ static void say_json(
 	buf_printf(out,
 	        ",\"version\":%" PRIu32 ",\"rows\":%" PRIu64 ",\"files\":%" PRIu64
 	        ",\"bytes\":%" PRIu64 ",\"superseded\":%" PRIu64 ",\"tombstones\":%" PRIu64
-	        ",\"folder\":",
-	        conf->version, n->rows, n->files, n->bytes, n->superseded, n->tombstones);
+	        ",\"nulled\":%" PRIu64 ",\"folder\":",
+	        conf->version, n->rows, n->files, n->bytes, n->superseded, n->tombstones,
+	        n->nulled);
 	buf_json(out, slice_of(conf->dir));
 	buf_str(out, "}\n");
 }
@@ -112,6 +113,12 @@ static enum status view_export(struct cli *c, struct export_conf *conf, struct a
 		cli_say(c,
 		        "%" PRIu64 " files with %" PRIu64 " rows were written before it failed",
 		        n.files, n.rows);
+	if (n.nulled)
+		cli_say(c,
+		        "%s v%" PRIu32 ": %" PRIu64
+		        " timestamps are past the year 294247 or as long before 1970, where the "
+		        "files' readers do not reach: they are null in the files",
+		        conf->view, conf->version, n.nulled);
 	if (st || (follow && !n.files))
 		return st;
 	(c->json ? say_json : say_table)(conf, &n, &b);

@@ -432,6 +432,50 @@ START_TEST(test_broker_away)
 }
 END_TEST
 
+/* A parquet file's readers hold microseconds; "never" may be later than those reach. */
+START_TEST(test_never)
+{
+	static const struct type t_ms = {.kind = KIND_TIMESTAMP_MILLIS};
+	static const struct field two[] = {
+	        {.name = "until", .type = {.kind = KIND_TIMESTAMP_MILLIS}},
+	        {.name = "list", .type = {.kind = KIND_ARRAY, .element = &t_ms}, .nullable = true}};
+	static const int64_t first = -9223372022400000, last = 9223372036854774,
+	                     values[] = {T0, last, last + 1, 9999999999999999, first, first - 1,
+	                             INT64_MAX, INT64_MIN};
+	struct rig r;
+	rig_open(&r, 1, two, 2);
+	for (int i = 0; i < 8; i++) {
+		struct buf list = {0};
+		struct value elements[] = {{.i64 = values[i]}, {.i64 = T0}};
+		buf_varint(&list, 2);
+		avro_write(&list, &t_ms, false, &elements[0]);
+		avro_write(&list, &t_ms, false, &elements[1]);
+		buf_varint(&list, 0);
+		struct value v[2] = {{.i64 = values[i]}, {.bytes = buf_view(&list)}};
+		rig_row(&r, 0, "N1", T0, i, v);
+		buf_release(&list);
+		if (i == 3)
+			rig_export(&r); /* two files, for the compaction */
+	}
+	ck_assert_uint_eq(r.counts.nulled, 4);
+	rig_export(&r);
+	ck_assert_uint_eq(r.counts.nulled, 6);
+	const char *sql = "SELECT source_offset, epoch_ms(until), epoch_ms(list[1]), epoch_ms(list[2]) "
+	                  "= 1356998400000 FROM FILES ORDER BY 1";
+	const char *want = "0|1356998400000|1356998400000|true\n"
+	                   "1|9223372036854774|9223372036854774|true\n"
+	                   "2|null|null|true\n3|null|null|true\n"
+	                   "4|-9223372022400000|-9223372022400000|true\n"
+	                   "5|null|null|true\n6|null|null|true\n7|null|null|true";
+	ck_assert_str_eq(rig_sql(&r, sql), want);
+	struct export_compacted n;
+	ck_assert_msg(export_compact(&r.conf, &n, &r.e) == ST_OK, "%s", r.e.msg);
+	ck_assert_uint_eq(n.days, 1);
+	ck_assert_str_eq(rig_sql(&r, sql), want);
+	rig_close(&r);
+}
+END_TEST
+
 static int32_t reader_partition;
 
 static enum status reader_open_noted(struct log_broker *b, const char *topic, int32_t partition,
@@ -767,6 +811,7 @@ int main(void)
 	tcase_add_test(t, test_two_at_once);
 	tcase_add_test(t, test_newest_version);
 	tcase_add_test(t, test_again);
+	tcase_add_test(t, test_never);
 	tcase_add_loop_test(t, test_kill_at_every_step, 0, 2);
 	tcase_add_test(t, test_kill_after_kill);
 	tcase_add_test(t, test_pending_file_lost);
