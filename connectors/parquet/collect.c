@@ -16,6 +16,7 @@
 
 static void batch_close(struct collect *c)
 {
+	c->nulled += c->table.nulled;
 	table_close(&c->table);
 	if (c->decoder)
 		c->conf->avro->decoder_free(c->decoder);

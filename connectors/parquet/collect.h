@@ -19,6 +19,7 @@ struct writer {
 struct collect {
 	const struct export_conf *conf;
 	uint64_t superseded, tombstones; /* counted up */
+	uint64_t nulled;                 /* the same, when a batch ends */
 	struct duck *duck;               /* table is registered */
 	const char *topic;
 	int32_t partition;

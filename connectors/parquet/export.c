@@ -133,9 +133,10 @@ static enum status batch_end(struct worker *w, int64_t next, struct error *e)
 	enum status st = x->failed ? error_set(e, ERR_ABORT, 0, "another partition failed")
 	                           : files_commit(w, next, e);
 	x->failed |= st != ST_OK;
+	x->counts->nulled += w->collect.nulled;
 	x->counts->superseded += w->collect.superseded;
 	x->counts->tombstones += w->collect.tombstones;
-	w->collect.superseded = w->collect.tombstones = 0;
+	w->collect.superseded = w->collect.tombstones = w->collect.nulled = 0;
 	unlock(x);
 	return st;
 }
@@ -155,6 +156,11 @@ static enum status records_add(
 	return ST_OK;
 }
 
+static int64_t stall_ms(const struct export *x)
+{
+	return x->conf->again ? EXPORT_AGAIN_STALL_MS : EXPORT_STALL_MS;
+}
+
 static enum status stalled(
         const struct export *x, int32_t partition, int64_t at, struct error *e)
 {
@@ -163,7 +169,13 @@ static enum status stalled(
 	return error_set(e, ERR_RETRIABLE, 0,
 	        "%s[%" PRId32 "] gives nothing from offset %" PRId64 " on, its end is %" PRId64
 	        ": a transaction is open for longer than %d s, or the broker hangs",
-	        x->topic, partition, at, x->ends[partition], EXPORT_STALL_MS / 1000);
+	        x->topic, partition, at, x->ends[partition], (int)(stall_ms(x) / 1000));
+}
+
+/* What failed is left to the next run, and keeps nothing else from being done in this one. */
+static bool comes_again(const struct export *x, const struct error *e)
+{
+	return x->conf->again && e->class == ERR_RETRIABLE;
 }
 
 static bool stops(const struct export *x)
@@ -195,7 +207,7 @@ static enum status next_records(struct worker *w, struct log_reader *r,
 		int64_t now = clock_mono_ns(x->conf->clock);
 		if (log->reader_position(r) != before)
 			since = now;
-		if (now - since > INT64_C(1000000) * EXPORT_STALL_MS)
+		if (now - since > INT64_C(1000000) * stall_ms(x))
 			return stalled(x, w->collect.partition, before, e);
 	}
 }
@@ -209,6 +221,17 @@ static void progress(struct export *x, int64_t done)
 	unlock(x);
 }
 
+/* A run that comes again writes what it read before the silence: while that lasts, no run would
+ * get further. */
+static enum status silence_end(struct worker *w, int64_t next, struct error *e)
+{
+	struct error writing = {0};
+	if (!comes_again(w->x, e) || batch_end(w, next, &writing) == ST_OK)
+		return ST_ERR;
+	*e = writing;
+	return ST_ERR;
+}
+
 static enum status partition_read(
         struct worker *w, struct log_reader *r, int64_t from, struct error *e)
 {
@@ -216,7 +239,7 @@ static enum status partition_read(
 	int64_t end = w->x->ends[w->collect.partition], last = from;
 	for (uint32_t n;;) {
 		if (next_records(w, r, records, &n, e))
-			return ST_ERR;
+			return silence_end(w, last, e);
 		if (stops(w->x)) /* what was polled now is read again */
 			return batch_end(w, last, e);
 		if (n == 0 && batch_end(w, end, e))
@@ -289,13 +312,19 @@ static enum status worker_open(struct worker *w, struct error *e)
 static enum status worker_work(struct worker *w, struct error *e)
 {
 	struct export *x = w->x;
+	struct error here;
+	enum status st = ST_OK;
 	for (;;) {
 		lock(x);
 		int32_t p = x->failed || stops(x) ? x->counts->partitions : x->next++;
 		unlock(x);
 		if (p >= x->counts->partitions)
-			return ST_OK;
-		if (partition_export(w, p, e))
+			return st;
+		if (partition_export(w, p, &here) == ST_OK)
+			continue;
+		st = ST_ERR;
+		*e = here;
+		if (!comes_again(x, e))
 			return ST_ERR;
 	}
 }
@@ -306,7 +335,7 @@ static void *worker_run(void *arg)
 	struct export *x = w->x;
 	w->status = worker_open(w, &w->e) ? ST_ERR : worker_work(w, &w->e);
 	lock(x);
-	x->failed |= w->status != ST_OK;
+	x->failed |= w->status != ST_OK && !comes_again(x, &w->e);
 	unlock(x);
 	return NULL;
 }
@@ -405,7 +434,8 @@ static enum status topic_find(struct export *x, struct log_topic_info *info, str
 	if (c->log->topic_info(c->broker, x->topic, info, e))
 		return ST_ERR;
 	if (!info->partitions)
-		return error_set(e, ERR_USER, 0, "there is no topic %s", x->topic);
+		return error_set(e, c->again ? ERR_RETRIABLE : ERR_USER, 0,
+		        "there is no topic %s%s", x->topic, c->again ? " yet" : "");
 	return ST_OK;
 }
 

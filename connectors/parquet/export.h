@@ -19,11 +19,13 @@
 #define EXPORT_MEMORY_BYTES_MIN ((uint64_t)64 << 20)
 #define EXPORT_BATCH_ROWS_MAX (2u << 20) /* rows written together, before they part by day */
 #define EXPORT_STALL_MS 90000            /* without a record or an answer, until it gives up */
+#define EXPORT_AGAIN_STALL_MS 10000      /* the same, of a run that comes again */
 
 struct export_counts {
 	uint64_t rows, files, bytes; /* written by this run; bytes of the files */
 	uint64_t superseded;         /* left out: the same key came again in the same batch */
 	uint64_t tombstones;
+	uint64_t nulled; /* timestamps that no file holds (docs/decisions/far-times.md) */
 	int64_t done, total; /* offsets, of all partitions, that this run goes over */
 	int32_t partitions;
 };
@@ -58,6 +60,7 @@ struct export_conf {
 	/* May be NULL. True: end soon, with what was read until now; from any thread. */
 	bool (*stop)(void *arg);
 	bool wait; /* for another export into the folder, instead of an error */
+	bool again; /* the run comes again: others wait for their turn, and a topic may still come */
 };
 
 struct export_compacted {
@@ -73,7 +76,7 @@ enum status export_newest(const struct log_ops *log, struct log_broker *broker,
 
 /* Up to the end of the topic as of the call. counts is right after an error too: what was
  * written stays. ERR_USER: dir is not an export of this topic, another export is writing to it,
- * or there is no such topic; ERR_FATAL: rows that were not exported are gone from the topic, or
+ * or there is no such topic (again: ERR_RETRIABLE); ERR_FATAL: rows that were not exported are gone from the topic, or
  * a record in it is no row; ERR_RETRIABLE: the broker, or what a schema is fetched from, is
  * away. */
 enum status export_run(

@@ -159,7 +159,7 @@ static enum status chunk_fill(struct row_table *t, struct row_chunk *c,
 {
 	for (size_t i = 0; i < t->schema->nfields; i++)
 		if (vector_fill(duckdb_data_chunk_get_vector(c->data, i), c->n,
-		            &t->schema->fields[i], &cols[i], from, n, bad, e))
+		            &t->schema->fields[i], &cols[i], from, n, &t->nulled, bad, e))
 			return ST_ERR;
 	const int64_t *time = cols[t->nentity].i64 + from;
 	for (uint32_t i = 0; i < n; i++) {

@@ -32,6 +32,7 @@ struct row_table {
 	uint32_t nchunks, cap_chunks;
 	struct row_day *days;
 	uint32_t ndays, cap_days, last_day;
+	uint64_t nulled; /* as vector_fill says */
 	/* While it is written. */
 	struct vector_column *columns; /* over all chunks */
 	uint32_t *order;               /* numbers of rows */

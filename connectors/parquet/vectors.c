@@ -48,10 +48,32 @@ static void bytes_put(duckdb_vector v, idx_t i, struct slice s)
 	        v, i, s.len ? (const char *)s.p : "", s.len);
 }
 
-static bool elements_put(duckdb_vector v, idx_t i, const struct type *t, struct slice avro);
+/* DuckDB's calendar: from 290309-12-22 BC, its first whole day in microseconds, to the last
+ * millisecond but one, since it makes no day and hour of the last. */
+#define MILLIS_MIN INT64_C(-9223372022400000)
+#define MILLIS_MAX (INT64_MAX / 1000 - 1)
+
+static bool readable(int64_t millis)
+{
+	return millis >= MILLIS_MIN && millis <= MILLIS_MAX;
+}
+
+static void millis_put(
+        duckdb_vector v, idx_t i, const struct type *t, int64_t millis, uint64_t *nulled)
+{
+	bool fits = readable(millis);
+	((int64_t *)duckdb_vector_get_data(v))[i] = fits ? millis : 0;
+	if (!fits)
+		null_put(v, i, t);
+	*nulled += !fits;
+}
+
+static bool elements_put(
+        duckdb_vector v, idx_t i, const struct type *t, struct slice avro, uint64_t *nulled);
 
 /* One value that is not null. False: a decimal that does not fit. */
-static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const struct value *x)
+static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const struct value *x,
+        uint64_t *nulled)
 {
 	void *data = duckdb_vector_get_data(v);
 	switch (t->kind) {
@@ -64,6 +86,9 @@ static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const stru
 		return true;
 	case KIND_TIME_MILLIS:
 		((int64_t *)data)[i] = x->i64 * 1000;
+		return true;
+	case KIND_TIMESTAMP_MILLIS:
+		millis_put(v, i, t, x->i64, nulled);
 		return true;
 	case KIND_FLOAT:
 		((float *)data)[i] = (float)x->f64;
@@ -81,7 +106,7 @@ static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const stru
 	case KIND_ARRAY:
 	case KIND_MAP:
 		if (is_list(t))
-			return elements_put(v, i, t, x->bytes);
+			return elements_put(v, i, t, x->bytes, nulled);
 		bytes_put(v, i, x->bytes);
 		return true;
 	default:
@@ -91,7 +116,8 @@ static bool value_put(duckdb_vector v, idx_t i, const struct type *t, const stru
 }
 
 /* Appends one block of elements to the list vector's child. */
-static bool block_put(duckdb_vector v, const struct type *t, struct reader *r, int64_t n)
+static bool block_put(duckdb_vector v, const struct type *t, struct reader *r, int64_t n,
+        uint64_t *nulled)
 {
 	idx_t at = duckdb_list_vector_get_size(v);
 	duckdb_list_vector_reserve(v, at + (idx_t)n);
@@ -110,18 +136,19 @@ static bool block_put(duckdb_vector v, const struct type *t, struct reader *r, i
 		if (x.null)
 			null_put(child, at, t->element);
 		else
-			ok = value_put(child, at, t->element, &x);
+			ok = value_put(child, at, t->element, &x, nulled);
 	}
 	return ok;
 }
 
-static bool elements_put(duckdb_vector v, idx_t i, const struct type *t, struct slice avro)
+static bool elements_put(
+        duckdb_vector v, idx_t i, const struct type *t, struct slice avro, uint64_t *nulled)
 {
 	struct reader r = reader_of(avro);
 	idx_t from = duckdb_list_vector_get_size(v);
 	bool ok = true;
 	for (int64_t n; ok && (n = avro_block(&r)) > 0;)
-		ok = block_put(v, t, &r, n);
+		ok = block_put(v, t, &r, n, nulled);
 	((duckdb_list_entry *)duckdb_vector_get_data(v))[i] =
 	        (duckdb_list_entry){from, duckdb_list_vector_get_size(v) - from};
 	return ok;
@@ -163,15 +190,27 @@ static bool fill_fixed(void *data, idx_t at, const struct column *c, uint32_t fr
 	}
 }
 
+static void millis_null(duckdb_vector v, idx_t at, const struct column *c, uint32_t from,
+        uint32_t n, uint64_t *nulled)
+{
+	for (uint32_t i = from; i < from + n; i++)
+		if (!c->null[i] && !readable(c->i64[i]))
+			millis_put(v, at + i - from, c->type, c->i64[i], nulled);
+}
+
 enum status vector_fill(duckdb_vector v, uint32_t at, const struct field *f,
-        const struct column *c, uint32_t from, uint32_t n, uint32_t *row, struct error *e)
+        const struct column *c, uint32_t from, uint32_t n, uint64_t *nulled, uint32_t *row,
+        struct error *e)
 {
 	nulls_fill(v, at, c, from, n);
-	if (fill_fixed(duckdb_vector_get_data(v), at, c, from, n))
+	if (fill_fixed(duckdb_vector_get_data(v), at, c, from, n)) {
+		if (c->type->kind == KIND_TIMESTAMP_MILLIS)
+			millis_null(v, at, c, from, n, nulled);
 		return ST_OK;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct value x = column_get(c, from + i);
-		if (x.null || value_put(v, at + i, &f->type, &x))
+		if (x.null || value_put(v, at + i, &f->type, &x, nulled))
 			continue;
 		char name[TYPE_NAME_MAX];
 		*row = from + i;

@@ -14,10 +14,13 @@
 #include "data/batch.h"
 #include "data/schema.h"
 
-/* Rows from..from+n-1 of c into v's rows at.. on. ERR_FATAL: a decimal has more digits than its
- * type; *row is its row. */
+/* Rows from..from+n-1 of c into v's rows at.. on. A timestamp in milliseconds that has no
+ * microseconds in 64 bits becomes null, and *nulled counts up: whoever reads the file, DuckDB
+ * too, makes microseconds of it. ERR_FATAL: a decimal has more digits than its type; *row is its
+ * row. */
 enum status vector_fill(duckdb_vector v, uint32_t at, const struct field *f,
-        const struct column *c, uint32_t from, uint32_t n, uint32_t *row, struct error *e);
+        const struct column *c, uint32_t from, uint32_t n, uint64_t *nulled, uint32_t *row,
+        struct error *e);
 
 /* About how many bytes a row of s takes in a DuckDB table, without texts longer than 12 bytes.
  */

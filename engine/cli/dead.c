@@ -85,8 +85,16 @@ static enum status topic_read(struct cli *c, struct letters *l, struct error *e)
 		for (int64_t window = 2 * (int64_t)l->limit + 64;; window *= 4) {
 			int64_t from = end - window > begin ? end - window : begin;
 			uint64_t before = l->n;
-			if (scan_range(c->log, c->broker, l->topic, p, from, end, letter_take,
-			            l, e))
+			struct scan_range s = {.log = c->log,
+			        .broker = c->broker,
+			        .clock = &clock_system,
+			        .topic = l->topic,
+			        .partition = p,
+			        .from = from,
+			        .to = end,
+			        .each = letter_take,
+			        .arg = l};
+			if (scan_range(&s, e))
 				return ST_ERR;
 			if (l->n - before >= l->limit || from == begin)
 				break;

@@ -146,10 +146,18 @@ static enum answer offline_value(struct cli *c, struct story *s)
 	        .nentity = s->view->nentity,
 	        .nfeatures = s->view->nfeatures,
 	        .entity = s->key,
+	        .clock = &clock_system,
 	        .scan = options_number(&c->options, "scan")};
 	enum status st = offline_find(&q, &s->found, &e);
 	if (st == ST_ERR)
 		return cli_fail(c, &e);
+	if (st == ST_END && s->found.is_cut) {
+		error_context(&s->found.cut, "no row of %s in what could be read", s->key);
+		return cli_fail(c, &s->found.cut);
+	}
+	if (st == ST_OK && s->found.is_cut)
+		cli_say(c, "the read was cut short, there may be a newer row: %s",
+		        s->found.cut.msg);
 	if (st == ST_OK)
 		return ANSWER_DONE;
 	if (s->found.all)
@@ -344,7 +352,10 @@ const struct command command_explain = {
                 "10,000, 100,000, ... records until the entity is found, at most --scan "
                 "records "
                 "of each partition: quick for what changed lately, and as much as reading the "
-                "whole topic for what did not.",
+                "whole topic for what did not. Rows that were erased by a tombstone are not shown.\n\n"
+                "What stands behind a transaction that is still open cannot be read: that is "
+                "said, and when no row was found before it, it is an error (exit 3) and not "
+                "\"no row\".",
         .exits = "0  The value is explained.\n1  There is no such view, feature or row.",
         .examples = "weir explain aircraft N14228 late_share_30d",
         .args_min = 3,

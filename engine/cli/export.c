@@ -66,8 +66,9 @@ static void say_json(
 	buf_printf(out,
 	        ",\"version\":%" PRIu32 ",\"rows\":%" PRIu64 ",\"files\":%" PRIu64
 	        ",\"bytes\":%" PRIu64 ",\"superseded\":%" PRIu64 ",\"tombstones\":%" PRIu64
-	        ",\"folder\":",
-	        conf->version, n->rows, n->files, n->bytes, n->superseded, n->tombstones);
+	        ",\"nulled\":%" PRIu64 ",\"folder\":",
+	        conf->version, n->rows, n->files, n->bytes, n->superseded, n->tombstones,
+	        n->nulled);
 	buf_json(out, slice_of(conf->dir));
 	buf_str(out, "}\n");
 }
@@ -92,8 +93,8 @@ static bool stop(void *arg)
 	return stopping != 0;
 }
 
-static enum status view_export(
-        struct cli *c, struct export_conf *conf, bool follow, struct error *e)
+static enum status view_export(struct cli *c, struct export_conf *conf, struct arena *a,
+        bool follow, struct error *e)
 {
 	struct export_counts n = {0};
 	struct progress p;
@@ -101,10 +102,9 @@ static enum status view_export(
 	conf->arg = &p;
 	conf->progress = follow ? NULL : show;
 	conf->stop = stop;
-	conf->wait = follow;
+	conf->wait = conf->again = follow;
 	progress_init(&p, STDERR_FILENO, isatty(STDERR_FILENO),
-	        arena_printf(
-	                &c->options.arena, "exporting %s v%" PRIu32, conf->view, conf->version),
+	        arena_printf(a, "exporting %s v%" PRIu32, conf->view, conf->version),
 	        &clock_system);
 	enum status st = export_run(conf, &n, e);
 	if (!follow)
@@ -113,6 +113,12 @@ static enum status view_export(
 		cli_say(c,
 		        "%" PRIu64 " files with %" PRIu64 " rows were written before it failed",
 		        n.files, n.rows);
+	if (n.nulled)
+		cli_say(c,
+		        "%s v%" PRIu32 ": %" PRIu64
+		        " timestamps are past the year 294247 or as long before 1970, where the "
+		        "files' readers do not reach: they are null in the files",
+		        conf->view, conf->version, n.nulled);
 	if (st || (follow && !n.files))
 		return st;
 	(c->json ? say_json : say_table)(conf, &n, &b);
@@ -122,13 +128,14 @@ static enum status view_export(
 	return ST_OK;
 }
 
-static enum status views_export(
-        struct cli *c, struct export_views *v, bool follow, struct error *e)
+static enum status views_export(struct cli *c, struct error *e)
 {
-	for (uint32_t i = 0; i < v->n && !stopping; i++)
-		if (view_export(c, &v->items[i], follow, e))
-			return ST_ERR;
-	return ST_OK;
+	struct export_views v;
+	enum status st = export_views_deployed(c, &v, e);
+	for (uint32_t i = 0; st == ST_OK && i < v.n; i++)
+		st = view_export(c, &v.items[i], &v.arena, false, e);
+	export_views_release(&v);
+	return st;
 }
 
 /* The signals come while we wait, and at no moment before it unseen. */
@@ -145,17 +152,36 @@ static void rest(int64_t ms)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* What the outside world fails at is tried again, at the next look. */
-static enum status views_follow(struct cli *c, struct export_views *v, struct error *e)
+/* What the outside world fails at is tried again, at the next look: then it is said, and over.
+ */
+static enum status tried(const struct cli *c, enum status st, const struct error *e)
+{
+	if (st == ST_OK || e->class != ERR_RETRIABLE)
+		return st;
+	if (!stopping)
+		cli_say(c, "%s; it goes on trying", e->msg);
+	return ST_OK;
+}
+
+/* The views as they are deployed now: others than at the last look, perhaps. One that fails
+ * keeps none of the others from its turn. */
+static enum status views_look(struct cli *c, struct error *e)
+{
+	struct export_views v;
+	enum status st = tried(c, export_views_deployed(c, &v, e), e);
+	for (uint32_t i = 0; st == ST_OK && i < v.n && !stopping; i++)
+		st = tried(c, view_export(c, &v.items[i], &v.arena, true, e), e);
+	export_views_release(&v);
+	return st;
+}
+
+static enum status views_follow(struct cli *c, struct error *e)
 {
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	while (!stopping) {
-		enum status st = views_export(c, v, true, e);
-		if (st && e->class != ERR_RETRIABLE)
+		if (views_look(c, e))
 			return ST_ERR;
-		if (st)
-			cli_say(c, "%s; it goes on trying", e->msg);
 		if (!stopping)
 			rest(options_number(&c->options, "every"));
 	}
@@ -183,17 +209,19 @@ static void say_compacted(struct cli *c, const struct export_conf *conf,
 	}
 }
 
-static enum status views_compact(struct cli *c, struct export_views *v, struct error *e)
+static enum status views_compact(struct cli *c, struct error *e)
 {
 	struct buf b = {0};
-	enum status st = ST_OK;
-	for (uint32_t i = 0; st == ST_OK && i < v->n; i++) {
+	struct export_views v;
+	enum status st = export_views_found(c, &v, e);
+	for (uint32_t i = 0; st == ST_OK && i < v.n; i++) {
 		struct export_compacted n;
-		v->items[i].wait = true; /* for a service that writes there */
-		st = export_compact(&v->items[i], &n, e);
+		v.items[i].wait = true; /* for a service that writes there */
+		st = export_compact(&v.items[i], &n, e);
 		if (st == ST_OK)
-			say_compacted(c, &v->items[i], &n, &b);
+			say_compacted(c, &v.items[i], &n, &b);
 	}
+	export_views_release(&v);
 	cli_print(&b);
 	buf_release(&b);
 	return st;
@@ -221,19 +249,11 @@ static enum status check(const struct cli *c, struct error *e)
 static enum answer run(struct cli *c)
 {
 	struct error e = {0};
-	struct export_views v = {0};
 	enum status st = check(c, &e);
-	if (st == ST_OK && options_flag(&c->options, "compact")) {
-		st = export_views_found(c, &v, &e);
-		if (st == ST_OK)
-			st = views_compact(c, &v, &e);
-	} else if (st == ST_OK) {
-		st = export_views_deployed(c, &v, &e);
-		if (st == ST_OK)
-			st = options_flag(&c->options, "follow")
-			             ? views_follow(c, &v, &e)
-			             : views_export(c, &v, false, &e);
-	}
+	if (st == ST_OK)
+		st = options_flag(&c->options, "compact")  ? views_compact(c, &e)
+		     : options_flag(&c->options, "follow") ? views_follow(c, &e)
+		                                           : views_export(c, &e);
 	return st ? cli_fail(c, &e) : ANSWER_DONE;
 }
 
@@ -258,7 +278,11 @@ const struct command command_export = {
                 "run goes on. It refuses to go on where rows that it has not exported are gone "
                 "from the topic.\n\n"
                 "With --follow it is a service: what has come since goes into new files, until "
-                "a signal ends it cleanly. Small files that gather are merged by --compact, "
+                "a signal ends it cleanly. Each look takes the views, and of each the version, "
+                "that are deployed then; rows that a version got after its last look are left "
+                "to --view-version. A view that gives nothing for 10 s, or has no topic yet, is "
+                "said, tried again at the next look, and holds up none of the others. Small "
+                "files that gather are merged by --compact, "
                 "also beside a running export: a day's folder is exchanged as a whole, so a "
                 "reader sees no row twice and misses none.",
         .exits = "0  The files have every row that was committed when it started; --follow: "

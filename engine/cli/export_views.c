@@ -12,8 +12,8 @@
 #include "base/num.h"
 
 /* What of the definition goes with the files. A job that this weir cannot read says nothing. */
-static void definition_take(
-        struct cli *c, const struct control_job *stored, struct export_conf *conf)
+static void definition_take(struct cli *c, const struct control_job *stored,
+        struct export_conf *conf, struct arena *a)
 {
 	struct diagnostics d;
 	struct job *job = NULL;
@@ -25,8 +25,7 @@ static void definition_take(
 				continue;
 			conf->defined = true;
 			conf->ttl_ms = v->ttl_ms;
-			conf->source =
-			        arena_strdup(&c->options.arena, job->sources[v->source].topic);
+			conf->source = arena_strdup(a, job->sources[v->source].topic);
 		}
 	job_free(job);
 	diagnostics_release(&d);
@@ -62,10 +61,17 @@ static enum status add(struct export_views *v, const struct export_conf *conf, s
 	return ST_OK;
 }
 
-static void list_init(struct cli *c, struct export_views *v)
+static void list_init(struct export_views *v)
 {
-	*v = (struct export_views){
-	        .items = arena_calloc(&c->options.arena, EXPORT_VIEWS_MAX, sizeof *v->items)};
+	*v = (struct export_views){0};
+	arena_init(&v->arena);
+	v->items = arena_calloc(&v->arena, EXPORT_VIEWS_MAX, sizeof *v->items);
+}
+
+void export_views_release(struct export_views *v)
+{
+	arena_release(&v->arena);
+	*v = (struct export_views){0};
 }
 
 // ---- by what is deployed ----
@@ -81,11 +87,11 @@ static enum status named(struct cli *c, const struct control_jobs *jobs, const c
 	if (job && !conf.version)
 		conf.version = live;
 	if (job)
-		definition_take(c, job, &conf);
+		definition_take(c, job, &conf, &out->arena);
 	if (conf.version)
 		return add(out, &conf, e);
 	enum status st = export_newest(c->log, c->broker, conf.prefix, view, &conf.version,
-	        &c->options.arena, &near, e);
+	        &out->arena, &near, e);
 	if (st == ST_OK)
 		return add(out, &conf, e);
 	if (st != ST_END)
@@ -100,18 +106,21 @@ static enum status deployed(struct cli *c, const struct control_jobs *jobs,
 	for (uint32_t i = 0; i < jobs->n; i++)
 		for (uint32_t k = 0; k < jobs->items[i].nviews; k++) {
 			const struct control_view *v = &jobs->items[i].views[k];
-			if (v->live && named(c, jobs, arena_strdup(&c->options.arena, v->name),
-			                       out, e))
+			if (v->live &&
+			        named(c, jobs, arena_strdup(&out->arena, v->name), out, e))
 				return ST_ERR;
 		}
-	return out->n ? ST_OK : error_set(e, ERR_USER, 0, "no view is deployed");
+	if (out->n)
+		return ST_OK;
+	return error_set(e, options_flag(&c->options, "follow") ? ERR_RETRIABLE : ERR_USER, 0,
+	        "no view is deployed");
 }
 
 enum status export_views_deployed(struct cli *c, struct export_views *out, struct error *e)
 {
 	struct control control;
 	struct control_jobs jobs;
-	list_init(c, out);
+	list_init(out);
 	if (cli_schemas(c, e) || cli_control(c, &control, e) ||
 	        control_list(&control, &jobs, e))
 		return ST_ERR;
@@ -138,7 +147,7 @@ static enum status versions_found(
 {
 	struct export_conf conf = conf_of(c, view);
 	int64_t n, wanted = options_number(&c->options, "view-version");
-	DIR *d = opendir(arena_printf(&c->options.arena, "%s/%s", conf.dir, view));
+	DIR *d = opendir(arena_printf(&out->arena, "%s/%s", conf.dir, view));
 	enum status st = ST_OK;
 	for (const struct dirent *f; d && st == ST_OK && (f = readdir(d));) {
 		if (f->d_name[0] != 'v' ||
@@ -146,7 +155,7 @@ static enum status versions_found(
 		        n > UINT32_MAX || (wanted && n != wanted))
 			continue;
 		conf.version = (uint32_t)n;
-		if (access(arena_printf(&c->options.arena, "%s/%s/%s/_export.json", conf.dir,
+		if (access(arena_printf(&out->arena, "%s/%s/%s/_export.json", conf.dir,
 		                   view, f->d_name),
 		            F_OK) == 0)
 			st = add(out, &conf, e);
@@ -160,14 +169,14 @@ enum status export_views_found(struct cli *c, struct export_views *out, struct e
 {
 	const char *dir = options_text(&c->options, "to");
 	enum status st = ST_OK;
-	list_init(c, out);
+	list_init(out);
 	for (uint32_t i = 0; st == ST_OK && i < c->options.nargs; i++)
 		st = versions_found(c, c->options.args[i], out, e);
 	DIR *d = c->options.nargs ? NULL : opendir(dir);
 	for (const struct dirent *f; d && st == ST_OK && (f = readdir(d));)
 		if (f->d_name[0] != '.')
 			st = versions_found(
-			        c, arena_strdup(&c->options.arena, f->d_name), out, e);
+			        c, arena_strdup(&out->arena, f->d_name), out, e);
 	if (d)
 		closedir(d);
 	if (st)

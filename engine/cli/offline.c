@@ -3,12 +3,18 @@
 // Looks for an entity in the offline topic. Which partition it lives in is known for
 // repartitioned views only, so all are read; once a window holds a row, no other partition can.
 // Windows do not overlap: each reads what lies before the last.
+//
+// What compaction would drop is no row, whether it has been dropped yet or not: a row whose key
+// has a tombstone behind it, and the rows of a block behind which its key comes again. Such keys
+// are remembered from window to window, newest first. In a window itself the newest row may turn
+// out to be gone only when the window was read: then it is read again, now knowing.
 #include "cli/offline.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/offline_keys.h"
 #include "cli/scan.h"
 #include "data/avro.h"
 #include "data/block.h"
@@ -17,6 +23,7 @@
 #define WINDOW_FIRST 10000
 #define WINDOW_FIRST_BLOCKS 16 /* records of up to BLOCK_BYTES_MAX */
 #define WINDOW_FACTOR 10
+#define OPEN_MAX_MS 12000 /* an epoch's transaction ends by itself in 10 s: it is waited for */
 
 void offline_found_init(struct offline_found *f)
 {
@@ -62,7 +69,11 @@ struct search {
 	struct buf columns;    /* the entity's, as a row begins */
 	struct buf row, event; /* Avro bytes of the newest so far */
 	int64_t row_offset, event_offset;
+	struct offline_key row_key, event_key; /* of their records */
 	bool has_row, has_event;
+	struct offline_keys last; /* where a key came last that drops what came before */
+	struct error *e;
+	bool failed;
 };
 
 /* "<entity>|<event_time>|x": time caused it. */
@@ -71,18 +82,39 @@ static bool key_expiry(struct slice key)
 	return key.len > 2 && key.p[key.len - 1] == 'x' && key.p[key.len - 2] == '|';
 }
 
-static void row_note(struct search *s, struct slice row, int64_t offset, bool expiry)
+static void row_note(struct search *s, struct slice row, const struct offline_key *key,
+        int64_t offset, bool expiry)
 {
 	s->has_row = true;
 	s->row.len = 0;
 	buf_slice(&s->row, row);
+	s->row_key = *key;
 	s->row_offset = offset;
 	if (expiry)
 		return;
 	s->has_event = true;
 	s->event.len = 0;
 	buf_slice(&s->event, row);
+	s->event_key = *key;
 	s->event_offset = offset;
+}
+
+/* False: there is no room to remember it. */
+static bool drop_note(struct search *s, const struct offline_key *key, int64_t offset)
+{
+	if (offline_keys_note(&s->last, key, offset))
+		return true;
+	error_set(s->e, ERR_USER, 0,
+	        "more than %u erased rows or blocks in the newest records of %s: give a smaller "
+	        "--scan",
+	        OFFLINE_KEYS_MAX, s->q->plan->topic);
+	s->failed = true;
+	return false;
+}
+
+static bool dropped(const struct search *s, const struct offline_key *key, int64_t offset)
+{
+	return offline_keys_last(&s->last, key) > offset;
 }
 
 /* Behind the entity's columns and two times: whether there is no source position. */
@@ -96,7 +128,8 @@ static bool row_expiry(struct slice row, uint32_t entity_bytes)
 }
 
 /* The entity's rows of a block begin with its columns' bytes. */
-static void block_look(struct search *s, const struct log_record *r)
+static void block_look(
+        struct search *s, const struct log_record *r, const struct offline_key *key)
 {
 	struct block_reader rows;
 	struct slice row, entity = buf_view(&s->columns);
@@ -104,7 +137,7 @@ static void block_look(struct search *s, const struct log_record *r)
 	enum status st;
 	while ((st = block_next(&rows, &row)) == ST_OK)
 		if (row.len > entity.len && !memcmp(row.p, entity.p, entity.len))
-			row_note(s, row, r->offset, row_expiry(row, entity.len));
+			row_note(s, row, key, r->offset, row_expiry(row, entity.len));
 	if (st < 0)
 		LOG_WARN("offline", "%s[%d]@%" PRId64 " is no whole block of rows: what follows in it is not seen",
 		        s->q->plan->topic, (int)r->partition, r->offset);
@@ -113,17 +146,23 @@ static void block_look(struct search *s, const struct log_record *r)
 static bool record_look(void *arg, const struct log_record *r)
 {
 	struct search *s = arg;
-	if (r->has_key && block_key_is(r->key)) { /* its key may begin as the entity's rows' do */
-		if (r->has_value)
-			block_look(s, r);
+	if (!r->has_key)
 		return true;
-	}
-	if (!r->has_key || r->key.len < s->prefix.len ||
-	        memcmp(r->key.p, s->prefix.p, s->prefix.len))
+	/* A block's key may begin as the entity's rows' do. */
+	bool block = block_key_is(r->key);
+	if (!block && (r->key.len < s->prefix.len ||
+	                      memcmp(r->key.p, s->prefix.p, s->prefix.len) != 0))
 		return true;
-	s->has_row = false; /* a tombstone erases the entity */
-	if (r->has_value)
-		row_note(s, block_unframe(r->value), r->offset, key_expiry(r->key));
+	struct offline_key key = offline_key_of(r->partition, r->key);
+	/* The same row written again is that row: only rows that were erased have to be known. */
+	if ((block || !r->has_value) && !drop_note(s, &key, r->offset))
+		return false;
+	if (!r->has_value || dropped(s, &key, r->offset))
+		return true;
+	if (block)
+		block_look(s, r, &key);
+	else
+		row_note(s, block_unframe(r->value), &key, r->offset, key_expiry(r->key));
 	return true;
 }
 
@@ -146,16 +185,50 @@ struct bounds {
 	int64_t begin, end;
 };
 
+static enum status range_read(struct search *s, int32_t partition, int64_t from, int64_t to,
+        struct offline_found *out, struct error *e)
+{
+	const struct offline_query *q = s->q;
+	struct scan_range scan = {.log = q->log,
+	        .tail_ms = OPEN_MAX_MS,
+	        .broker = q->broker,
+	        .clock = q->clock,
+	        .topic = q->plan->topic,
+	        .partition = partition,
+	        .from = from,
+	        .to = to,
+	        .each = record_look,
+	        .arg = s};
+	if (scan_range(&scan, e) || s->failed)
+		return ST_ERR;
+	if (scan.reached < to && !out->is_cut) {
+		out->is_cut = true;
+		scan_cut(&scan, &out->cut);
+	}
+	return ST_OK;
+}
+
+/* A partition's part of a window: again, if what was found in it is dropped further on. */
+static enum status part_search(struct search *s, int32_t partition, int64_t from, int64_t to,
+        struct offline_found *out, struct error *e)
+{
+	if (range_read(s, partition, from, to, out, e))
+		return ST_ERR;
+	if (!(s->has_row && dropped(s, &s->row_key, s->row_offset)) &&
+	        !(s->has_event && dropped(s, &s->event_key, s->event_offset)))
+		return ST_OK;
+	s->has_row = s->has_event = false;
+	return range_read(s, partition, from, to, out, e);
+}
+
 /* One window of every partition. ST_END: not in it. */
 static enum status window_search(struct search *s, const struct bounds *b, int32_t n,
         int64_t near, int64_t far, struct offline_found *out, struct error *e)
 {
-	const struct offline_query *q = s->q;
 	for (int32_t p = 0; p < n; p++) {
 		int64_t from = b[p].end - far > b[p].begin ? b[p].end - far : b[p].begin;
 		out->all &= from == b[p].begin;
-		if (scan_range(q->log, q->broker, q->plan->topic, p, from, b[p].end - near,
-		            record_look, s, e))
+		if (part_search(s, p, from, b[p].end - near, out, e))
 			return ST_ERR;
 		if (s->has_row)
 			return found(s, p, out, e);
@@ -202,11 +275,12 @@ enum status offline_find(
 		if (q->log->bounds(q->broker, q->plan->topic, p, &b[p].begin, &b[p].end, e))
 			return ST_ERR;
 	struct search s = {
-	        .q = q, .prefix = slice_of(arena_printf(&out->arena, "%s|", q->entity))};
+	        .q = q, .prefix = slice_of(arena_printf(&out->arena, "%s|", q->entity)), .e = e};
 	out->all = !columns_write(&s, &out->arena);
 	enum status st = out->all ? ST_END : search(&s, b, info.partitions, out, e);
 	buf_release(&s.columns);
 	buf_release(&s.row);
 	buf_release(&s.event);
+	offline_keys_release(&s.last);
 	return st;
 }

@@ -24,6 +24,7 @@ struct offline_query {
 	uint32_t nentity, nfeatures;
 	const char *entity; /* as in keys */
 	int64_t scan;       /* records of each partition at most */
+	struct clock *clock;
 };
 
 struct offline_found {
@@ -33,11 +34,16 @@ struct offline_found {
 	struct offline_row event;
 	int64_t scanned; /* of each partition, at most */
 	bool all;        /* there was nothing more to read */
+	/* Something could not be read: there may be a newer row, or one at all. cut: the first
+	 * such place, as an error to tell. */
+	bool is_cut;
+	struct error cut;
 };
 
 void offline_found_init(struct offline_found *f);
 void offline_found_release(struct offline_found *f);
-/* ST_END: no row within scan records. */
+/* ST_END: no row within scan records. A row whose key was erased, or whose block was written
+ * again, later in the topic, is none. ERR_USER: more than OFFLINE_KEYS_MAX of those. */
 enum status offline_find(
         const struct offline_query *q, struct offline_found *out, struct error *e);
 /* A row's Avro bytes into out; values in a. False: it is not one of this plan. */

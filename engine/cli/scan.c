@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A bounded read with the log's reader. The end of what is asked for is a high watermark, which
-// an open transaction may keep readers from reaching: the silence is bounded for that.
+// an open transaction may keep readers from reaching: the silence is bounded for that, and how
+// far the reading got is told.
 #include "cli/scan.h"
 
+#include <inttypes.h>
 #include <string.h>
-
-#include "base/clock.h"
 
 #define BATCH 512
 #define POLL_MS 100
@@ -16,42 +16,76 @@
 #define FIRST_SILENT_MS 5000
 #define TAIL_SILENT_MS 1500
 
-static enum status read_on(const struct log_ops *log, struct log_reader *r, int64_t to,
-        bool (*each)(void *arg, const struct log_record *r), void *arg, struct error *e)
+static int64_t silent_ms(const struct scan_range *s, bool any)
+{
+	int64_t tail = s->tail_ms ? s->tail_ms : TAIL_SILENT_MS;
+	return s->patient                      ? SCAN_PATIENT_MS
+	       : any || tail > FIRST_SILENT_MS ? tail
+	                                       : FIRST_SILENT_MS;
+}
+
+/* False: that was enough. */
+static bool give(const struct scan_range *s, const struct log_record *records, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (records[i].offset >= s->to || !s->each(s->arg, &records[i]))
+			return false;
+	return true;
+}
+
+/* A position that moves is no silence, even if it passes nothing but aborted records. */
+static enum status read_on(struct scan_range *s, struct log_reader *r, struct error *e)
 {
 	struct log_record records[BATCH];
-	int64_t heard = clock_mono_ns(&clock_system);
+	int64_t heard = clock_mono_ns(s->clock), before = s->log->reader_position(r);
 	bool any = false;
-	while (log->reader_position(r) < to) {
-		uint32_t n;
-		if (log->reader_poll(r, POLL_MS, records, BATCH, &n, e))
-			return ST_ERR;
-		for (uint32_t i = 0; i < n; i++)
-			if (records[i].offset >= to || !each(arg, &records[i]))
-				return ST_OK;
-		int64_t now = clock_mono_ns(&clock_system);
+	while (before < s->to) {
+		uint32_t n = 0;
+		struct error here = {0};
+		enum status st = s->log->reader_poll(r, POLL_MS, records, BATCH, &n, &here);
+		int64_t now = clock_mono_ns(s->clock), position = s->log->reader_position(r);
+		if (!give(s, records, n))
+			break;
 		any |= n > 0;
-		if (n)
+		if (n > 0 || position != before)
 			heard = now;
-		else if (now - heard >
-		         (any ? TAIL_SILENT_MS : FIRST_SILENT_MS) * INT64_C(1000000))
+		bool over = now - heard > silent_ms(s, any) * INT64_C(1000000);
+		if (st && (here.class != ERR_RETRIABLE || !s->patient || over)) {
+			*e = here;
+			return ST_ERR;
+		}
+		before = position;
+		if (over) {
+			s->reached = position;
 			return ST_OK;
+		}
 	}
+	s->reached = s->to;
 	return ST_OK;
 }
 
-enum status scan_range(const struct log_ops *log, struct log_broker *broker, const char *topic,
-        int32_t partition, int64_t from, int64_t to,
-        bool (*each)(void *arg, const struct log_record *r), void *arg, struct error *e)
+enum status scan_range(struct scan_range *s, struct error *e)
 {
 	struct log_reader *r;
-	if (from >= to)
+	s->reached = s->to;
+	if (s->from >= s->to)
 		return ST_OK;
-	if (log->reader_open(broker, topic, partition, from, READER_BYTES, &r, e))
+	if (s->log->reader_open(
+	            s->broker, s->topic, s->partition, s->from, READER_BYTES, &r, e))
 		return ST_ERR;
-	enum status st = read_on(log, r, to, each, arg, e);
-	log->reader_close(r);
+	enum status st = read_on(s, r, e);
+	s->log->reader_close(r);
 	return st;
+}
+
+enum status scan_cut(const struct scan_range *s, struct error *e)
+{
+	return error_set(e, ERR_RETRIABLE, 0,
+	        "%s[%" PRId32 "] gives nothing from offset %" PRId64 " on, its end is %" PRId64
+	        ": a transaction is open there, or the broker hangs. Try again when the "
+	        "transaction has ended (kafka-transactions.sh find-hanging shows it, and abort "
+	        "ends it)",
+	        s->topic, s->partition, s->reached, s->to);
 }
 
 const struct slice *record_header(const struct log_record *r, const char *name)

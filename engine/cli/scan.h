@@ -5,14 +5,31 @@
 #ifndef WEIR_CLI_SCAN_H
 #define WEIR_CLI_SCAN_H
 
+#include "base/clock.h"
 #include "run/log.h"
 
-/* Calls each for every committed record in [from, to), until it returns false. Ends early, with
- * ST_OK, when nothing more comes: what stands behind an open transaction is not committed yet.
- */
-enum status scan_range(const struct log_ops *log, struct log_broker *broker, const char *topic,
-        int32_t partition, int64_t from, int64_t to,
-        bool (*each)(void *arg, const struct log_record *r), void *arg, struct error *e);
+#define SCAN_PATIENT_MS 90000 /* of silence, where nothing may be missing; as an export's */
+
+struct scan_range {
+	const struct log_ops *log;
+	struct log_broker *broker;
+	struct clock *clock;
+	const char *topic;
+	int32_t partition;
+	int64_t from, to;
+	bool patient; /* else some seconds of silence are enough, and an error of the broker is one */
+	int32_t tail_ms; /* of silence after the first record, when not patient; 0: 1.5 s */
+	/* A committed record in [from, to). False: that is enough. */
+	bool (*each)(void *arg, const struct log_record *r);
+	void *arg;
+	/* Out: to; less when nothing came from there on, since what stands behind an open
+	 * transaction is not shown. Whether that will do is for the caller to say. */
+	int64_t reached;
+};
+
+enum status scan_range(struct scan_range *s, struct error *e);
+/* That it was cut short: ERR_RETRIABLE, where, and what to do. */
+enum status scan_cut(const struct scan_range *s, struct error *e);
 
 /* NULL: the record has no such header. */
 const struct slice *record_header(const struct log_record *r, const char *name);

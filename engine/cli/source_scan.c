@@ -3,7 +3,9 @@
 // Reads a source's topic as a monitor would: bad records, records from the future and late ones
 // are left out, as the engine leaves them out. An event is at most max_ahead past its Kafka
 // timestamp, which bounds where reading begins; it ends at the end of the topic as of now,
-// since an event may come as late as it likes. Stream time is as of where reading began.
+// since an event may come as late as it likes. What cannot be read up to there is an error: the
+// ranges say what was read, and less would pass for all. Stream time is as of where reading
+// began.
 #include "cli/source_scan.h"
 
 #include <string.h>
@@ -104,10 +106,20 @@ static enum status ranges_read(struct scanning *r)
 	for (uint32_t i = 0; i < scan->nranges; i++) {
 		const struct baseline_range *g = &scan->ranges[i];
 		r->stream_time = INT64_MIN;
-		if (scan_range(t->log, t->broker, scan->source->topic, g->partition, g->first,
-		            g->last + 1, record_read, r, r->e) ||
-		        r->failed)
+		struct scan_range range = {.log = t->log,
+		        .broker = t->broker,
+		        .clock = scan->clock ? scan->clock : &clock_system,
+		        .topic = scan->source->topic,
+		        .partition = g->partition,
+		        .from = g->first,
+		        .to = g->last + 1,
+		        .patient = true,
+		        .each = record_read,
+		        .arg = r};
+		if (scan_range(&range, r->e) || r->failed)
 			return ST_ERR;
+		if (range.reached < range.to)
+			return scan_cut(&range, r->e);
 	}
 	return ST_OK;
 }

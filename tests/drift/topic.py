@@ -8,6 +8,8 @@ import sys
 import files
 import pairs
 
+from confluent_kafka import Producer
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kafka_topics import Kafka  # noqa: E402
 
@@ -140,6 +142,7 @@ def check(brokers, tmp, exits):
     assert sum(o["last"] + 1 for o in origin["offsets"]) == len(records)
     bad(exits, brokers)
     check_memory(kafka, brokers, tmp, exits)
+    held(kafka, brokers, tmp, exits)
 
 
 def check_memory(kafka, brokers, tmp, exits):
@@ -161,6 +164,29 @@ def check_memory(kafka, brokers, tmp, exits):
     for s in a["segments"]:
         s.pop("errors", None)  # no labels in the file
     assert a == b and a["segments"][0]["rows"] == len(rows)
+
+
+def held(kafka, brokers, tmp, exits):
+    """What stands behind a transaction that is still open is waited for: a baseline of what came before it would pass
+    for one of all. Kafka itself ends the transaction, after longer than a look-up would wait. (What is said when nobody
+    ends it: tests/unit/cli_scan.c.)"""
+    topic = kafka.make(f"drift-held-{os.getpid()}", 1)
+    kafka.make(f"{topic}-outcomes", 1)
+    row = {"at": T0, "score": 0.5, "carrier": "AA", "stops": 1, "id": "p"}
+    record = {"partition": 0, "value": json.dumps(row), "timestamp": T0}
+    kafka.produce(topic, [record] * 20)
+    with open(os.path.join(tmp, "held.yaml"), "w") as f:
+        f.write(JOB.format(topic=topic))
+    stuck = Producer({"bootstrap.servers": brokers, "transactional.id": topic, "transaction.timeout.ms": 8000,
+                      "log_level": 0})
+    stuck.init_transactions(30)
+    stuck.begin_transaction()
+    stuck.produce(topic, **record)
+    assert stuck.flush(30) == 0
+    kafka.produce(topic, [record] * 30)
+    answer = exits(0, "baseline", "held.yaml", "delay_model", "--brokers", brokers, "--out", "held.json", "--format",
+                   "json")
+    assert json.loads(answer.stdout)["rows"] == 50, answer.stdout
 
 
 def bad(exits, brokers):

@@ -30,7 +30,7 @@ import spark
 
 BIN, BROKERS = os.environ["WEIR_BIN"], os.environ["WEIR_BROKERS"]
 PREFIX = f"pq{os.getpid()}-{int(time.time()) % 100000}"
-TOPIC, VIEW, SHOPS = f"{PREFIX}-events", "typed", "shops"
+TOPIC, VIEW, SHOPS, LATER = f"{PREFIX}-events", "typed", "shops", "zlater"
 TMP = tempfile.mkdtemp(prefix="parquet.", dir=os.environ.get("WEIR_TMP"))
 T0 = 1356998400000 - 3600_000  # an hour before 2013-01-01
 UTC = dt.timezone.utc
@@ -368,10 +368,47 @@ def check_all(to):
         assert (m["ttl_ms"], m["source_topic"]) == (ttl, TOPIC), m
 
 
+def second_job():
+    """A job with one more view, whose topic no node has made yet."""
+    with open(f"{TMP}/job.yaml", encoding="utf-8") as f:
+        head, views = f.read().split("views:\n")
+    with open(f"{TMP}/later.yaml", "w", encoding="utf-8") as f:
+        f.write(head.replace("job: parquet", "job: zlater") + "views:\n" +
+                f"  {LATER}:\n" + views.split(f"  {SHOPS}:\n")[1])
+    weir("deploy", f"{TMP}/later.yaml")
+
+
+def check_later(to, service):
+    """A view that is deployed while the service runs is exported too, once its topic is there, while another view's
+    topic is held by a transaction."""
+    for f in admin().create_topics([NewTopic(f"{PREFIX}.{LATER}.v1", 1, 1)]).values():
+        f.result(20)
+    held = Producer({"bootstrap.servers": BROKERS, "transactional.id": f"{PREFIX}-held"})
+    held.init_transactions(20)
+    held.begin_transaction()
+    for view in SHOPS, VIEW:
+        r = records(f"{PREFIX}.{view}.v1")[0]
+        held.produce(f"{PREFIX}.{view}.v1", r.value(), key=r.key(), partition=r.partition())
+    assert held.flush(20) == 0
+    r = records(f"{PREFIX}.{SHOPS}.v1")[0]
+    p = Producer({"bootstrap.servers": BROKERS})
+    p.produce(f"{PREFIX}.{LATER}.v1", r.value(), key=r.key())
+    assert p.flush(20) == 0
+    await_(lambda: glob.glob(f"{to}/{LATER}/v1/*/*.parquet") or service.poll() is not None, 60)
+    assert service.poll() is None
+    held.abort_transaction(20)
+
+
 def check_follow(to):
     """A service: what comes is there soon; SIGTERM ends it cleanly."""
-    p = subprocess.Popen([BIN, "export", "--all", "--to", to, "--follow", "--every", "200ms"], env=ENV, cwd=TMP,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = f"{TMP}/follow.log"
+    with open(log, "w", encoding="utf-8") as f:
+        p = subprocess.Popen([BIN, "export", "--all", "--to", to, "--follow", "--every", "200ms"], env=ENV, cwd=TMP,
+                             stdout=f, stderr=f)
+
+    def said():
+        with open(log, encoding="utf-8") as f:
+            return f.read()
     try:
         before = len(file_rows(to, VIEW))
         produce(260, 40)
@@ -379,15 +416,19 @@ def check_follow(to):
         want = len(topic_rows(VIEW))
         assert want > before
         await_(lambda: len(file_rows(to, VIEW)) == want, 30)
+        second_job()
+        await_(lambda: f"there is no topic {PREFIX}.{LATER}.v1 yet; it goes on trying" in said(), 30)
+        check_later(to, p)
         p.send_signal(signal.SIGTERM)
-        out = p.communicate(timeout=20)[0]
-        assert p.returncode == 0, out
+        assert p.wait(20) == 0, said()
+        assert "is open for longer than 10 s" in said(), said()
     finally:
         p.kill()
     same_rows(to, VIEW)
 
 
 def check_compact(to):
+    weir("remove", "zlater")
     before = len(glob.glob(f"{to}/{VIEW}/v1/*/*.parquet"))
     assert " files became " in weir("export", "--all", "--to", to, "--compact").stdout
     assert len(glob.glob(f"{to}/{VIEW}/v1/*/*.parquet")) < before

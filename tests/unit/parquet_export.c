@@ -432,6 +432,102 @@ START_TEST(test_broker_away)
 }
 END_TEST
 
+/* A parquet file's readers hold microseconds; "never" may be later than those reach. */
+START_TEST(test_never)
+{
+	static const struct type t_ms = {.kind = KIND_TIMESTAMP_MILLIS};
+	static const struct field two[] = {
+	        {.name = "until", .type = {.kind = KIND_TIMESTAMP_MILLIS}},
+	        {.name = "list", .type = {.kind = KIND_ARRAY, .element = &t_ms}, .nullable = true}};
+	static const int64_t first = -9223372022400000, last = 9223372036854774,
+	                     values[] = {T0, last, last + 1, 9999999999999999, first, first - 1,
+	                             INT64_MAX, INT64_MIN};
+	struct rig r;
+	rig_open(&r, 1, two, 2);
+	for (int i = 0; i < 8; i++) {
+		struct buf list = {0};
+		struct value elements[] = {{.i64 = values[i]}, {.i64 = T0}};
+		buf_varint(&list, 2);
+		avro_write(&list, &t_ms, false, &elements[0]);
+		avro_write(&list, &t_ms, false, &elements[1]);
+		buf_varint(&list, 0);
+		struct value v[2] = {{.i64 = values[i]}, {.bytes = buf_view(&list)}};
+		rig_row(&r, 0, "N1", T0, i, v);
+		buf_release(&list);
+		if (i == 3)
+			rig_export(&r); /* two files, for the compaction */
+	}
+	ck_assert_uint_eq(r.counts.nulled, 4);
+	rig_export(&r);
+	ck_assert_uint_eq(r.counts.nulled, 6);
+	const char *sql = "SELECT source_offset, epoch_ms(until), epoch_ms(list[1]), epoch_ms(list[2]) "
+	                  "= 1356998400000 FROM FILES ORDER BY 1";
+	const char *want = "0|1356998400000|1356998400000|true\n"
+	                   "1|9223372036854774|9223372036854774|true\n"
+	                   "2|null|null|true\n3|null|null|true\n"
+	                   "4|-9223372022400000|-9223372022400000|true\n"
+	                   "5|null|null|true\n6|null|null|true\n7|null|null|true";
+	ck_assert_str_eq(rig_sql(&r, sql), want);
+	struct export_compacted n;
+	ck_assert_msg(export_compact(&r.conf, &n, &r.e) == ST_OK, "%s", r.e.msg);
+	ck_assert_uint_eq(n.days, 1);
+	ck_assert_str_eq(rig_sql(&r, sql), want);
+	rig_close(&r);
+}
+END_TEST
+
+static int32_t reader_partition;
+
+static enum status reader_open_noted(struct log_broker *b, const char *topic, int32_t partition,
+        int64_t offset, uint64_t memory_bytes, struct log_reader **out, struct error *e)
+{
+	reader_partition = partition;
+	return memory_log.reader_open(b, topic, partition, offset, memory_bytes, out, e);
+}
+
+/* Behind offset 1 of partition 0 a transaction is open. */
+static enum status poll_stuck(struct log_reader *r, int timeout_ms, struct log_record *out,
+        uint32_t max, uint32_t *n, struct error *e)
+{
+	*n = 0;
+	if (reader_partition == 0 && memory_log.reader_position(r) > 0)
+		return ST_OK;
+	return memory_log.reader_poll(r, timeout_ms, out, reader_partition ? max : 1, n, e);
+}
+
+START_TEST(test_again)
+{
+	struct log_ops ops = memory_log;
+	struct clock_manual clock;
+	clock_manual_init(&clock, 0);
+	clock.clock.mono_ns = running_ns;
+	ops.reader_open = reader_open_noted;
+	ops.reader_poll = poll_stuck;
+	rig.conf.log = &ops;
+	rig.conf.clock = &clock.clock;
+	row(0, "N1", T0, 1, 1);
+	row(0, "N1", T0, 2, 2);
+	row(1, "N2", T0, 1, 1);
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_ptr_nonnull(strstr(rig.e.msg, "longer than 90 s"));
+	rig.conf.again = true; /* the silence holds up neither what was before it nor beside it */
+	clock.now_ms = 0;
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_int_eq(rig.e.class, ERR_RETRIABLE);
+	ck_assert_ptr_nonnull(strstr(rig.e.msg, "gives nothing from offset 1 on, its end is 2: a "
+	                                        "transaction is open for longer than 10 s"));
+	ck_assert_int_lt(clock.now_ms, 2 * EXPORT_AGAIN_STALL_MS);
+	ck_assert_uint_eq(rig.counts.rows, 2);
+	rig.conf.log = &memory_log;
+	rig_export(&rig);
+	ck_assert_uint_eq(rig.counts.rows, 1);
+	rig.conf.version = 2; /* a node makes its topic soon */
+	ck_assert_int_eq(export_run(&rig.conf, &rig.counts, &rig.e), ST_ERR);
+	ck_assert_int_eq(rig.e.class, ERR_RETRIABLE);
+	ck_assert_str_eq(rig.e.msg, "there is no topic t.v.v2 yet");
+}
+END_TEST
+
 START_TEST(test_no_row)
 {
 	struct slice key = slice_of("k"), junk = slice_of("{\"n\":1}");
@@ -714,6 +810,8 @@ int main(void)
 	tcase_add_test(t, test_no_topic);
 	tcase_add_test(t, test_two_at_once);
 	tcase_add_test(t, test_newest_version);
+	tcase_add_test(t, test_again);
+	tcase_add_test(t, test_never);
 	tcase_add_loop_test(t, test_kill_at_every_step, 0, 2);
 	tcase_add_test(t, test_kill_after_kill);
 	tcase_add_test(t, test_pending_file_lost);
