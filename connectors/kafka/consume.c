@@ -32,6 +32,8 @@
 #include "broker.h"
 #include "limits.h"
 
+#define OFFSETS_HELD                                                                              \
+	" (is it in a transaction that stays open? kafka-transactions.sh find-hanging tells)"
 #define COMMITTED_MS 2000 /* one try; the caller fences a stalled owner after 3 s */
 #define SEEK_MS 10000
 #define METADATA_MS "10000" /* until new partitions of a topic are seen */
@@ -618,8 +620,9 @@ enum status consume_committed(
 		pos[i].offset = offset >= 0 ? offset : LOG_OFFSET_NONE;
 	}
 	if (err)
-		client_error(&s->consumer, e, err, NULL, "committed offset of %s[%" PRId32 "]",
-		        n ? list->elems[at].topic : "", n ? list->elems[at].partition : 0);
+		client_error(&s->consumer, e, err, NULL, "committed offset of %s[%" PRId32 "]%s",
+		        n ? list->elems[at].topic : "", n ? list->elems[at].partition : 0,
+		        err == RD_KAFKA_RESP_ERR__TIMED_OUT ? OFFSETS_HELD : "");
 	else
 		client_ok(&s->consumer);
 	rd_kafka_topic_partition_list_destroy(list);

@@ -45,6 +45,8 @@ class World:
         """box: servers that are there; None: its own."""
         self.seed, self.rng, self.label = seed, random.Random(f"{label}{seed}"), label
         self.thread = threading.get_ident()
+        self.stream = self.watch = None
+        self.nodes = {}
         World._living.append(self)
         self.folder = tempfile.mkdtemp(prefix=f"crash-{label}.", dir=os.environ.get("WEIR_TMP"))
         self.box, self.own = box or Sandbox(os.path.join(self.folder, "sandbox")), box is None
@@ -57,7 +59,7 @@ class World:
         self.job = write(os.path.join(self.folder, "job.yaml"), job.format(topic=self.topic, shards=SHARDS))
         until(lambda: len(self.kafka.partitions(self.topic)) == PARTITIONS, 20)
         exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
-        self.nodes, self.wipes_called_for, self.checks, self.states = {}, 0, 0, 0
+        self.wipes_called_for, self.checks, self.states = 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
         self.oracle, self.online_seconds = None, DRAIN_SECONDS
         self.found = {}  # figures of a fault's own
@@ -199,8 +201,9 @@ class World:
 
     def close(self, keep=False):
         World._living.remove(self)
-        self.stream.close()
-        self.watch.close()
+        for thread in (self.stream, self.watch):
+            if thread:      # it had come so far
+                thread.close()
         self.end_nodes()
         if self.own:
             self.box.close()

@@ -25,7 +25,7 @@ def reference():
         with case.node() as node:
             case.await_consumed(node=node)
             await_online(case, totals(list_of_events, "shop"), "by_user_shop", node=node)
-            assert node.stop() == 0
+            node.stops()
         _reference.append((case, list_of_events, case.sequences()))
     return _reference[0]
 
@@ -62,7 +62,7 @@ def test_kill_9_several_times_gives_the_rows_of_an_undisturbed_run():
         case.await_consumed(node=node)
         await_online(case, totals(list_of_events), node=node)
         await_online(case, totals(list_of_events, "shop"), "by_user_shop", node=node)
-        assert node.stop() == 0
+        node.stops()
     same_as_reference(case)
 
 
@@ -83,13 +83,13 @@ def test_two_nodes_share_the_partitions_and_one_takes_over():
         assert not mine(one) & mine(two)
         case.produce(list_of_events[:half])
         case.await_consumed(node=one)
-        assert one.stop() == 0
+        one.stops()
         case.produce(list_of_events[half:])
         case.await_consumed(node=two)
         await_online(case, totals(list_of_events), node=two)
         await_online(case, totals(list_of_events, "shop"), "by_user_shop", node=two)
         until(lambda: len(mine(two)) == 16, 30, lambda: mine(two))
-        assert two.stop() == 0
+        two.stops()
     assert sum(map(len, case.sequences("by_user_shop").values())) == len(list_of_events)
     at = [r for r in case.sequences().values() for r in r if not r[0].endswith(b"|x")]
     assert len(at) == len(set(k for k, _ in at)) == len(list_of_events)
@@ -109,7 +109,7 @@ def test_sigterm_ends_the_epoch_and_exits_0():
     # The interval is longer than the test: only the end of the node commits.
     with case.node("--commit-interval", "10m") as node:
         until(lambda: node.metric("weir_records_total", job="j") == 3000, 30, lambda: node.log()[-3000:])
-        assert node.stop() == 0
+        node.stops()
         assert case.kafka.consumed(case.group, case.topic), case.kafka.committed(case.group, case.topic)
         await_online(case, totals(list_of_events), seconds=0.1)
 

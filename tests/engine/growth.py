@@ -72,7 +72,7 @@ def test_new_partitions_are_taken_in_over_kills():
     with case.node(*options) as node:
         case.await_consumed(node=node)
         right(case, list_of_events, node)
-        assert node.stop() == 0
+        node.stops()
 
 
 def test_new_partitions_in_a_running_node_leave_the_others_alone():
@@ -86,7 +86,7 @@ def test_new_partitions_in_a_running_node_leave_the_others_alone():
         case.await_consumed(SEEN_SECONDS, node=node)
         right(case, list_of_events, node)
         assert node.metric("weir_epochs_aborted_total", job="j") == 0, node.log()[-3000:]
-        assert node.stop() == 0
+        node.stops()
 
 
 def test_new_partitions_while_no_node_runs():
@@ -95,14 +95,14 @@ def test_new_partitions_while_no_node_runs():
         started(case, node)
         case.produce(list_of_events[:COUNT // 2])
         case.await_consumed(node=node)
-        assert node.stop() == 0
+        node.stops()
     grow(case, 14)    # above the default of 12 that its repartition topic was made with
     case.produce(list_of_events[COUNT // 2:])
     with case.node() as node:
         case.await_consumed(node=node)
         right(case, list_of_events, node)
         assert len(case.kafka.partitions(f"{case.group}.events.by.shop")) == 12
-        assert node.stop() == 0
+        node.stops()
 
 
 def test_a_view_keyed_like_its_topic_stops_in_a_running_node_and_after_it():
@@ -116,7 +116,7 @@ def test_a_view_keyed_like_its_topic_stops_in_a_running_node_and_after_it():
         error = node.json("/jobs/j")["error"]
         assert case.topic in error and "3 partitions" in error and "new versions" in error, error
         case.produce(list_of_events[:10])
-        assert node.stop() == 0
+        node.stops()
     with case.node() as node:
         until(lambda: node.json("/jobs/j").get("state") == "failed", 60, lambda: node.log()[-3000:])
         assert "new versions" in node.json("/jobs/j")["error"], node.json("/jobs/j")

@@ -57,7 +57,7 @@ def test_full_disk_stops_cleanly_and_nothing_is_lost():
             case.produce(list_of_events[half:])
             case.await_consumed(90, node=node)
             await_sample(case, list_of_events, node)
-            assert node.stop() == 0
+            node.stops()
         rows = [m.key() for m in case.offline() if not m.key().endswith(b"|x")]
         assert len(rows) == len(set(rows)) == len(list_of_events)
     finally:
@@ -87,7 +87,7 @@ def test_memory_budget_holds_with_state_larger_than_it():
 
     with case.node("--memory", "96M", servers=Servers(case.servers.brokers, "")) as node:
         until(done, 150, lambda: (case.kafka.committed(case.group, case.topic), node.log()[-3000:]))
-        assert node.stop() == 0
+        node.stops()
     assert highest < budget * 1.5, f"{highest / MIB:.0f} MiB resident, the budget is {budget / MIB:.0f}"
     check_rows(case, entities)
 

@@ -40,7 +40,7 @@ def with_node(case, topic_events):
         case.await_consumed(node=node)
         await_online(case, totals(topic_events), node=node)
     finally:
-        assert node.stop() == 0
+        node.stops()
     return case
 
 
@@ -167,6 +167,6 @@ def test_two_prefixes_side_by_side_do_not_touch():
     with two.node() as node:
         two.await_consumed(node=node)
         await_online(two, totals(list_of_events), node=node)
-        assert node.stop() == 0
+        node.stops()
     assert everything(one) == before
     assert one.sequences() == two.sequences()

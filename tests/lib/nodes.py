@@ -66,6 +66,11 @@ class Node:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE * seconds)
 
+    def stops(self, seconds=30):
+        """It stops cleanly."""
+        status = self.stop(seconds)
+        assert status == DONE, (status, self.log()[-3000:])
+
     def kill(self):
         self.process.kill()
         self.process.wait()

@@ -15,6 +15,13 @@ class Servers:
     redis: str
 
 
+def markers_lost(folder, prefix):
+    """Whether the sandbox's Kafka says that it ended a transaction of the prefix's without its end markers: it takes a
+    topic whose leader it does not know, while it stops or after a start, for deleted (tests/crash/README.md)."""
+    with open(os.path.join(folder, "log", "kafka.log"), errors="replace") as f:
+        return any("Couldn't find leader endpoint" in line and prefix in line for line in f)
+
+
 def shared():
     """Those that tests/run started for all suites: not to be stopped."""
     return Servers(os.environ["WEIR_BROKERS"], os.environ["WEIR_REDIS"])
