@@ -27,7 +27,7 @@ def probed(bench, interval, rate):
     admin = AdminClient({"bootstrap.servers": bench.servers.brokers})
     for future in admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values():
         future.result()
-    job = weir.job_file(QUERIES["multi"], topic, False, 1, folder)
+    job = weir.job_file(QUERIES["multi"], topic, False, False, 1, folder)
     with weir.Weir(bench.servers, prefix, job, folder, "--memory", bench.args.memory,
                    commit=f"{interval}ms") as engine:
         node = engine.nodes[0]
