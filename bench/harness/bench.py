@@ -82,7 +82,7 @@ class Bench:
         return self.streams[topic]
 
     def reader(self):
-        """The program that finds the rows to be checked; a build from before there was one does without."""
+        """The program that finds the rows to be checked: the tree's, for a build from before there was one."""
         own = f"{self.build}/bench/bench_rows"
         return own if os.path.exists(own) else f"{ROOT}/build/release/bench/bench_rows"
 

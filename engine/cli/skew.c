@@ -27,7 +27,7 @@ static const struct option own[] = {
                 .help = "The folder that weir export wrote to."},
         {"by", OPT_TEXT, true, .repeat = true, .value = "COLUMN",
                 .help = "Segments: a line for each value of this column, at most 10,000 of a "
-	                "feature, the largest shares first."},
+                        "feature, the largest shares first."},
         {"time", OPT_TEXT, true, .value = "COLUMN",
                 .help = "The predictions' time. Default: event_time, timestamp, or the only "
                         "column of times."},

@@ -14,8 +14,8 @@
  * Bounded growth: once enough has been written, epochs also carry a slice of the rows that did
  * not change, in the store's order, until all have come by (a rolling snapshot). Then what lies
  * before its floor, the position of the flush it began with, is deleted. How far it is stands
- * in the marker, so a new owner goes on with it where it may (takeover.c). Not here: when an epoch ends (commit.h), what
- * is read when (takeover.h).
+ * in the marker, so a new owner goes on with it where it may (takeover.c). Not here: when an
+ * epoch ends (commit.h), what is read when (takeover.h).
  */
 #ifndef WEIR_RUN_CHANGELOG_H
 #define WEIR_RUN_CHANGELOG_H
