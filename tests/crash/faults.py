@@ -342,6 +342,21 @@ def fault_connections_cut(box, seed):
     return finish(w)
 
 
+def fault_kafka_names_no_broker(box, seed):
+    """So answers the only broker of a cluster that the controller has fenced, as after a freeze: whoever believes it
+    has nobody left to ask."""
+    w = started(box, seed, "nobody", "a", brokers=box.proxied)
+    for _ in range(8):
+        rule = proxy.Rule(proxy.METADATA, "nobody", times=10_000)
+        box.proxy.set(rule)
+        box.proxy.cut_all()  # who connects anew asks who is there
+        until(lambda r=rule: r.met > 1, 60, w.say_nodes)
+        time.sleep(w.rng.random() / 2)
+        box.proxy.set()
+        w.await_work(20)
+    return finish(w)
+
+
 def rpc(box, seed, label, apis, actions):
     w = started(box, seed, label, "a", brokers=box.proxied)
     not_met = []
@@ -747,4 +762,5 @@ def fault_state_disk_is_full(box, seed):
 ALL = {name[6:]: f for name, f in list(globals().items()) if name.startswith("fault_")}
 # In every change; the others by night.
 SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
+          "kafka_names_no_broker",
           "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted", "state_disk_is_full")

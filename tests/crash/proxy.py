@@ -14,6 +14,7 @@ there. A request is known by its first two bytes, an answer by the request's num
   delay_answer  the answer waits
   twice         the request arrives twice; the client sees one answer
   late          the connection breaks, and the request arrives later all the same
+  nobody        the answer to Metadata names no broker
 
 `late` is what a network may do to a request whose connection is gone, and what the model is about.
 """
@@ -23,7 +24,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-PRODUCE, INIT, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSETS = 0, 22, 24, 25, 26, 28
+PRODUCE, METADATA, INIT, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSETS = 0, 3, 22, 24, 25, 26, 28
 NAMES = {PRODUCE: "Produce", INIT: "InitProducerId", ADD_PARTITIONS: "AddPartitionsToTxn",
          ADD_OFFSETS: "AddOffsetsToTxn", END_TXN: "EndTxn", TXN_OFFSETS: "TxnOffsetCommit"}
 ACTIONS = ("delay", "drop", "cut", "lose", "drop_answer", "delay_answer", "twice", "late")
@@ -49,6 +50,17 @@ def error_of(api, answer):
     length, at = varint(answer, at)
     _, at = varint(answer, at + length - 1)     # partitions
     return struct.unpack_from(">h", answer, at + 4)[0]
+
+
+def nobody(answer):
+    """An answer to Metadata (v9 and newer) without its brokers: what a cluster says whose only one is fenced."""
+    start = 4 + 1 + 4  # number, tags, throttle time
+    brokers, at = varint(answer, start)
+    for _ in range(brokers - 1):
+        host, at = varint(answer, at + 4)         # id, host, port, rack, tags
+        rack, at = varint(answer, at + host - 1 + 4)
+        at += max(rack - 1, 0) + 1
+    return answer[:start] + b"\1" + answer[at:]
 
 
 def commits(frame):
@@ -191,6 +203,8 @@ class Proxy:
                 if action == "lose":
                     writer.transport.abort()
                     return
+                if action == "nobody":
+                    frame = nobody(frame)
                 if action == "delay_answer":
                     await asyncio.sleep(rule.seconds)
                 self._send(writer, frame)

@@ -12,10 +12,13 @@ QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}  # brokers
 class Kafka:
     def __init__(self, brokers):
         self.brokers = brokers
-        self.admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0, **QUICK})
+        self.admin = self._client()
         self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 5, "log_level": 0, **QUICK,
                                   "enable.idempotence": True,  # a retry must not reorder what is sent
                                   "message.max.bytes": 20_000_000, "queue.buffering.max.messages": 2_000_000})
+
+    def _client(self):
+        return AdminClient({"bootstrap.servers": self.brokers, "log_level": 0, **QUICK})
 
     def make(self, topic, partitions=1, **config):
         config = {k.replace("_", "."): str(v) for k, v in config.items()}
@@ -46,11 +49,14 @@ class Kafka:
         assert not failed, failed[:3]
 
     def _metadata(self, *topic):
-        def answer():  # a broker that has just come back may hang up on what it was asked
+        def answer():
+            """A broker that has just come back may hang up on what it was asked, or have been fenced for a moment: then
+            it names no broker, and this client, librdkafka without weir's patch, has none left to ask."""
             try:
-                return self.admin.list_topics(*topic, timeout=20)
+                return self.admin.list_topics(*topic, timeout=10)
             except KafkaException as e:
                 failed.append(e)
+                self.admin = self._client()
                 return None
 
         failed = []
