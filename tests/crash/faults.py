@@ -25,7 +25,7 @@ from servers import markers_lost
 from stream import JOB_BLOCKS, PARTITIONS
 from topics import reader
 from until import until
-from world import SESSION_MS, World
+from world import SESSION_MS, World, finish
 
 SESSION = SESSION_MS / 1000
 MARKERS_LOST_MAX = 2
@@ -50,17 +50,6 @@ def started(box, seed, label, *nodes, **more):
         w.node(name, **more)
     w.stream.go()
     w.await_work()
-    return w
-
-
-def finish(w):
-    """All of it, then clean stops."""
-    w.stream.pause()
-    w.check()
-    for n in w.nodes.values():
-        if n.process.poll() is None:
-            assert n.stop() == DONE, n.log()[-2000:]
-    w.check_state()
     return w
 
 
