@@ -14,6 +14,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType,
                                    ResourceType)
 
+import handover
 import points
 import proxy
 from box import Box
@@ -733,7 +734,7 @@ def fault_state_disk_is_full(box, seed):
         subprocess.run(["umount", w.state("a")], check=False)
 
 
-ALL = {name[6:]: f for name, f in list(globals().items()) if name.startswith("fault_")}
+ALL = {name[6:]: f for name, f in [*globals().items(), *vars(handover).items()] if name.startswith("fault_")}
 # In every change; the others by night.
 SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
           "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted", "state_disk_is_full")
