@@ -14,6 +14,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType,
                                    ResourceType)
 
+import handover
 import points
 import proxy
 from box import Box
@@ -25,7 +26,7 @@ from servers import markers_lost
 from stream import JOB_BLOCKS, PARTITIONS
 from topics import reader
 from until import until
-from world import SESSION_MS, World
+from world import SESSION_MS, World, finish
 
 SESSION = SESSION_MS / 1000
 MARKERS_LOST_MAX = 2
@@ -50,17 +51,6 @@ def started(box, seed, label, *nodes, **more):
         w.node(name, **more)
     w.stream.go()
     w.await_work()
-    return w
-
-
-def finish(w):
-    """All of it, then clean stops."""
-    w.stream.pause()
-    w.check()
-    for n in w.nodes.values():
-        if n.process.poll() is None:
-            assert n.stop() == DONE, n.log()[-2000:]
-    w.check_state()
     return w
 
 
@@ -759,7 +749,7 @@ def fault_state_disk_is_full(box, seed):
         subprocess.run(["umount", w.state("a")], check=False)
 
 
-ALL = {name[6:]: f for name, f in list(globals().items()) if name.startswith("fault_")}
+ALL = {name[6:]: f for name, f in [*globals().items(), *vars(handover).items()] if name.startswith("fault_")}
 # In every change; the others by night.
 SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
           "kafka_names_no_broker",

@@ -11,11 +11,11 @@ import time
 
 import proxy
 from confluent_kafka import Producer
-from faults import finish, stopped
+from faults import stopped
 from kafka_topics import QUICK
 from oracle import Wrong
 from until import until
-from world import World
+from world import World, finish
 
 TRIES = 3
 HEADER = ">hhih4s"  # kind, version, number, client id

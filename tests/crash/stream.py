@@ -64,6 +64,7 @@ class Stream(threading.Thread):
     def __init__(self, brokers, topic, rng, rate):
         super().__init__(daemon=True)
         self.topic, self.rate, self.rng = topic, rate, random.Random(rng.random())
+        self.users = USERS
         self.id, self.at = 0, [BASE] * PARTITIONS
         self.refused = []
         self.wanted, self.closed = threading.Event(), False
@@ -75,16 +76,17 @@ class Stream(threading.Thread):
                                   "queue.buffering.max.messages": 1_000_000})
         self.start()
 
+    def event(self, user, shop):
+        partition = user % PARTITIONS
+        self.at[partition] += STEP_MS
+        event = {"user": f"u{user}", "shop": f"s{shop}", "at": self.at[partition], "id": self.id, "n": self.id % 97}
+        self.id += 1
+        self.producer.produce(self.topic, json.dumps(event), f"u{user}", partition,
+                              on_delivery=lambda error, _: error and self.refused.append(error))
+
     def produce(self, count):
         for _ in range(count):
-            user = self.rng.randrange(USERS)
-            partition = user % PARTITIONS
-            self.at[partition] += STEP_MS
-            event = {"user": f"u{user}", "shop": f"s{self.rng.randrange(SHOPS)}", "at": self.at[partition],
-                     "id": self.id, "n": self.id % 97}
-            self.id += 1
-            self.producer.produce(self.topic, json.dumps(event), f"u{user}", partition,
-                                  on_delivery=lambda error, _: error and self.refused.append(error))
+            self.event(self.rng.randrange(self.users), self.rng.randrange(SHOPS))
         self.producer.poll(0)
 
     def run(self):

@@ -7,9 +7,9 @@ from confluent_kafka import Consumer, TopicPartition
 from kafka_topics import QUICK
 
 
-def reader(brokers, isolation="read_committed"):
+def reader(brokers, isolation="read_committed", reset="error"):
     return Consumer({"bootstrap.servers": brokers, "group.id": "crash", "log_level": 0, **QUICK,
-                     "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
+                     "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": reset,
                      "isolation.level": isolation, "fetch.wait.max.ms": 10})
 
 

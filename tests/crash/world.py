@@ -12,7 +12,7 @@ import redis
 from confluent_kafka import KafkaException
 
 from kafka_topics import Kafka
-from nodes import Node, clean_env, exits
+from nodes import DONE, Node, clean_env, exits
 from oracle import Oracle, Wrong
 from servers import Sandbox
 from stream import JOB, PARTITIONS, SCHEMA, SHARDS, Stream
@@ -22,8 +22,10 @@ from watch import Watch
 SESSION_MS = 3000
 # A short session, so that takeovers take seconds. All else is what users get.
 PROPERTIES = f"session.timeout.ms={SESSION_MS}\nheartbeat.interval.ms=500\nsocket.timeout.ms=5000\n"
-OPTIONS = ("--commit-interval", "50ms", "--memory", "64M", "--log-level", os.environ.get("WEIR_CRASH_LOG", "info"))
+OPTIONS = ("--commit-interval", "50ms", "--memory", "64M")
+LOG = ("--log-level", os.environ.get("WEIR_CRASH_LOG", "info"))
 DRAIN_SECONDS = 90
+DROPPED = "dropping the local copy"  # what a node says when it restores all of a partition
 FOLD = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_fold")
 
 
@@ -35,6 +37,7 @@ def write(path, text):
 
 class World:
     _living = []
+    options = OPTIONS
 
     @classmethod
     def living(cls):
@@ -77,8 +80,8 @@ class World:
 
     def node(self, name="a", *more, static=True, brokers=None, **env):
         servers = self.box if brokers is None else type("Via", (), {"brokers": brokers, "redis": self.box.redis})
-        n = Node(servers, self.prefix, self.state(name), *OPTIONS, "--kafka-config", self.properties, *more,
-                 *(["--static-member"] if static else []))
+        n = Node(servers, self.prefix, self.state(name), *self.options, *LOG, "--kafka-config", self.properties,
+                 *more, *(["--static-member"] if static else []))
         n.log_path = self.state(name) + ".log"  # of all its lives
         self.nodes[name] = n.start(**env)
         return n
@@ -98,7 +101,7 @@ class World:
 
     def wipes(self):
         """Full restores: local copies that a node did not trust."""
-        return self.logs().count("dropping the local copy")
+        return self.logs().count(DROPPED)
 
     def say_nodes(self):
         return {name: (n.process.poll(), n.request("/jobs/j/tasks")[1][:6000], n.log()[-1500:])
@@ -209,3 +212,14 @@ class World:
             self.box.close()
         if not keep:
             subprocess.run(["rm", "-rf", self.folder], check=False)
+
+
+def finish(w):
+    """All of it, then clean stops."""
+    w.stream.pause()
+    w.check()
+    for n in w.nodes.values():
+        if n.process.poll() is None:
+            assert n.stop() == DONE, n.log()[-2000:]
+    w.check_state()
+    return w
