@@ -11,21 +11,21 @@
 // Prints frames, numbers little-endian: 'r' (the value of a record) or 'b' (a row from inside a
 // block, without a frame of its own), u32 and the entity, u32 and the row's bytes; last 'e' and
 // four u64: rows, those of events, entities, keys of blocks that stood twice in a partition. It
-// decodes no row, and knows of Avro what is needed to find one. Exit 0, 2 wrong use, 3 failed.
+// decodes no more of a row than its head. Exit 0, 2 wrong use, 3 failed.
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/buf.h"
+#include "base/key_map.h"
 #include "base/log.h"
 #include "connectors/kafka/kafka.h"
+#include "data/block.h"
 
 #define BATCH 5000
 #define MEMORY (64u << 20)
 #define ENTITY_MAX 256
-#define FRAME_BYTES 10 /* before a block: c3 01 and the fingerprint */
 
 static const struct log_ops *const k = &kafka_log;
 
@@ -41,62 +41,17 @@ static void must(enum status st, const char *what, const struct error *e)
 		fail(what, e->msg);
 }
 
-/* -- a set of 64-bit hashes: 0 is not one -- */
-
-struct set {
-	uint64_t *slots, n, cap; /* cap a power of two */
-};
-
-static bool set_add(struct set *s, uint64_t hash);
-
-static void set_grow(struct set *s)
-{
-	struct set bigger = {.cap = s->cap ? s->cap * 2 : 1024};
-	bigger.slots = calloc(bigger.cap, sizeof *bigger.slots);
-	if (!bigger.slots)
-		fail("memory", "none left");
-	for (uint64_t i = 0; i < s->cap; i++)
-		if (s->slots[i])
-			set_add(&bigger, s->slots[i]);
-	free(s->slots);
-	*s = bigger;
-}
-
-static bool set_has(const struct set *s, uint64_t hash)
-{
-	for (uint64_t i = hash; s->cap; i++) {
-		uint64_t slot = s->slots[i & (s->cap - 1)];
-		if (!slot || slot == hash)
-			return slot == hash;
-	}
-	return false;
-}
-
 /* False when it was there. */
-static bool set_add(struct set *s, uint64_t hash)
+static bool add(struct key_map *set, struct key_hash h)
 {
-	if (set_has(s, hash))
-		return false;
-	if (s->n * 2 >= s->cap)
-		set_grow(s);
-	uint64_t i = hash;
-	while (s->slots[i & (s->cap - 1)])
-		i++;
-	s->slots[i & (s->cap - 1)] = hash;
-	s->n++;
-	return true;
-}
-
-static uint64_t hash_of(struct slice s)
-{
-	return XXH3_64bits(s.p, s.len) | 1;
+	return key_map_put(set, h, 0) == KEY_NONE;
 }
 
 /* -- the rows of a topic -- */
 
 struct reading {
 	bool records; /* each is a row */
-	struct set wanted, entities, keys;
+	struct key_map wanted, entities, keys; /* sets */
 	uint64_t rows, of_events, doubled;
 };
 
@@ -113,73 +68,43 @@ static void print(uint8_t kind, struct slice entity, struct slice row)
 static void take(struct reading *r, uint8_t kind, struct slice entity, bool of_event,
         struct slice row)
 {
-	uint64_t hash = hash_of(entity);
+	struct key_hash hash = key_hash_of(entity, 0);
 	r->rows++;
 	r->of_events += of_event;
-	set_add(&r->entities, hash);
-	if (set_has(&r->wanted, hash))
+	add(&r->entities, hash);
+	if (key_map_get(&r->wanted, hash) != KEY_NONE)
 		print(kind, entity, row);
 }
 
-/* Moves *s behind an Avro long. */
-static int64_t number(struct slice *s)
-{
-	uint64_t value = 0;
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		if (s->len == 0)
-			break;
-		uint8_t byte = *s->p;
-		s->p++, s->len--;
-		value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-	}
-	fail("a block", "it ends inside of a number");
-}
-
-/* The next n bytes, behind which it moves *s. */
-static struct slice bytes(struct slice *s, int64_t n)
-{
-	if (n < 0 || (uint64_t)n > s->len)
-		fail("a block", "it ends inside of a row");
-	struct slice out = {s->p, (size_t)n};
-	s->p += n, s->len -= (size_t)n;
-	return out;
-}
-
-/* A block's rows: each an array block of its own, with its size. */
 static void take_block(struct reading *r, struct slice value)
 {
-	bytes(&value, FRAME_BYTES);
-	for (;;) {
-		int64_t count = number(&value);
-		if (count == 0)
-			break;
-		if (count != -1)
-			fail("a block", "a row without its size");
-		struct slice row = bytes(&value, number(&value)), in = row;
-		struct slice entity = bytes(&in, number(&in));
-		number(&in), number(&in); /* event_time, known_at */
-		take(r, 'b', entity, number(&in) != 0, row);
+	struct block_reader rows;
+	struct slice row;
+	enum status st;
+	block_read(&rows, block_unframe(value), NULL);
+	while ((st = block_next(&rows, &row)) == ST_OK) {
+		struct reader in = reader_of(row);
+		struct slice entity = reader_bytes(&in);
+		reader_varint(&in); /* event_time */
+		reader_varint(&in); /* known_at */
+		bool of_event = reader_varint(&in) != 0;
+		if (in.failed)
+			fail("a block", "it ends inside of a row");
+		take(r, 'b', entity, of_event, row);
 	}
-	if (value.len)
-		fail("a block", "something follows its rows");
+	if (st != ST_END)
+		fail("a block", "it is torn");
 }
 
 static void take_record(struct reading *r, const struct log_record *rec)
 {
 	const uint8_t *bar = memchr(rec->key.p, '|', rec->key.len);
 	struct slice entity = {rec->key.p, bar ? (size_t)(bar - rec->key.p) : rec->key.len};
-	uint32_t bars = 0;
-	for (size_t i = 0; i < rec->key.len; i++)
-		bars += rec->key.p[i] == '|';
-	if (r->records || bars == 2) {
+	if (r->records || !block_key_is(rec->key)) {
 		bool expiry = rec->key.len && rec->key.p[rec->key.len - 1] == 'x';
 		take(r, 'r', entity, !expiry, rec->value);
 	} else {
-		uint64_t hash = XXH3_64bits_withSeed(rec->key.p, rec->key.len,
-		                        (XXH64_hash_t)rec->partition) | 1;
-		r->doubled += !set_add(&r->keys, hash);
+		r->doubled += !add(&r->keys, key_hash_of(rec->key, (uint64_t)rec->partition));
 		take_block(r, rec->value);
 	}
 }
@@ -201,7 +126,7 @@ static void read_partition(struct reading *r, struct log_broker *b, const char *
 	k->reader_close(reader);
 }
 
-static void read_wanted(struct set *wanted, const char *path)
+static void read_wanted(struct key_map *wanted, const char *path)
 {
 	char line[ENTITY_MAX];
 	FILE *f = fopen(path, "re");
@@ -209,7 +134,7 @@ static void read_wanted(struct set *wanted, const char *path)
 		fail(path, "cannot be read");
 	while (fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\n")] = 0;
-		set_add(wanted, hash_of(slice_of(line)));
+		add(wanted, key_hash_of(slice_of(line), 0));
 	}
 	fclose(f);
 }
@@ -238,6 +163,6 @@ int main(int argc, char **argv)
 	putchar('e');
 	if (fwrite(found, sizeof found, 1, stdout) != 1 || fflush(stdout))
 		fail("output", "cannot be written");
-	free(r.wanted.slots), free(r.entities.slots), free(r.keys.slots);
+	key_map_release(&r.wanted), key_map_release(&r.entities), key_map_release(&r.keys);
 	return 0;
 }

@@ -27,13 +27,13 @@ static void batch_close(struct collect *c)
 	c->open = c->blocks = false;
 	c->rows = 0;
 	c->bytes = 0;
-	keys_clear(&c->keys);
+	key_map_clear(&c->keys);
 }
 
 void collect_release(struct collect *c)
 {
 	batch_close(c);
-	keys_release(&c->keys);
+	key_map_release(&c->keys);
 	arena_release(&c->arena);
 	arena_release(&c->schema_arena);
 	buf_release(&c->key);
@@ -144,7 +144,7 @@ enum status collect_bad(const struct collect *c, int64_t offset, const char *why
 /* The earlier row of the same key, in this batch, gives way. */
 static void key_note(struct collect *c, const struct log_record *r, struct key_hash h)
 {
-	int64_t before = keys_note(&c->keys, h, r->has_value ? r->offset : KEYS_GONE);
+	int64_t before = key_map_put(&c->keys, h, r->has_value ? r->offset : KEYS_GONE);
 	if (before < 0)
 		return;
 	c->superseded++;
@@ -155,10 +155,12 @@ static void key_note(struct collect *c, const struct log_record *r, struct key_h
 static void keys_take(struct collect *c, const struct log_record *records, uint32_t n)
 {
 	struct key_hash hashes[BATCH_ROWS_MAX];
-	keys_reserve(&c->keys, n);
+	key_map_reserve(&c->keys, n);
 	for (uint32_t i = 0; i < n; i++)
-		if (records[i].has_key)
-			hashes[i] = keys_hash(&c->keys, records[i].key);
+		if (records[i].has_key) {
+			hashes[i] = key_hash_of(records[i].key, 0);
+			key_map_fetch(&c->keys, hashes[i]);
+		}
 	for (uint32_t i = 0; i < n; i++)
 		if (records[i].has_key)
 			key_note(c, &records[i], hashes[i]);

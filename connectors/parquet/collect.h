@@ -7,8 +7,8 @@
 #ifndef WEIR_PARQUET_COLLECT_H
 #define WEIR_PARQUET_COLLECT_H
 
+#include "base/key_map.h"
 #include "connectors/parquet/export.h"
-#include "connectors/parquet/keys.h"
 #include "connectors/parquet/table.h"
 
 struct writer {
@@ -35,7 +35,7 @@ struct collect {
 	struct decoder *decoder;
 	struct column *cols;
 	uint32_t row_bytes;
-	struct keys keys;
+	struct key_map keys; /* where the batch's rows have each last, or KEYS_GONE */
 	struct buf key;     /* of a row in a block */
 	struct arena arena; /* of one decoding */
 	uint32_t rows;

@@ -40,11 +40,13 @@ static struct slice row_key(struct collect *c, struct slice row)
 static void row_keys_note(struct collect *c, const struct gather *g, uint32_t first)
 {
 	struct key_hash hashes[BATCH_ROWS_MAX];
-	keys_reserve(&c->keys, g->n);
-	for (uint32_t i = 0; i < g->n; i++)
-		hashes[i] = keys_hash(&c->keys, row_key(c, g->values[i]));
+	key_map_reserve(&c->keys, g->n);
 	for (uint32_t i = 0; i < g->n; i++) {
-		int64_t before = keys_note(&c->keys, hashes[i], first + i);
+		hashes[i] = key_hash_of(row_key(c, g->values[i]), 0);
+		key_map_fetch(&c->keys, hashes[i]);
+	}
+	for (uint32_t i = 0; i < g->n; i++) {
+		int64_t before = key_map_put(&c->keys, hashes[i], first + i);
 		if (before >= 0)
 			c->superseded += table_drop_row(&c->table, (uint32_t)before);
 	}
@@ -65,8 +67,7 @@ static void block_key_note(struct collect *c, const struct log_record *r, int64_
 {
 	if (!r->has_key)
 		return;
-	keys_reserve(&c->keys, 1);
-	int64_t before = keys_note(&c->keys, keys_hash(&c->keys, r->key), first);
+	int64_t before = key_map_put(&c->keys, key_hash_of(r->key, 0), first);
 	if (before >= 0)
 		c->superseded += table_drop_block(&c->table, (uint32_t)before);
 }

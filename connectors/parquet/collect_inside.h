@@ -7,6 +7,9 @@
 
 #include "connectors/parquet/collect.h"
 
+/* In keys, for a row or block that has a tombstone behind it or has no rows. */
+#define KEYS_GONE (-2)
+
 bool collect_is_full(const struct collect *c);
 /* Decodes n rows, at most BATCH_ROWS_MAX, into the batch. */
 enum status collect_rows(struct collect *c, const struct slice *values, const int64_t *offsets,

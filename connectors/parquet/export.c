@@ -158,7 +158,7 @@ static enum status records_add(
 
 static int64_t stall_ms(const struct export *x)
 {
-	return x->conf->again ? EXPORT_AGAIN_STALL_MS : EXPORT_STALL_MS;
+	return x->conf->again ? EXPORT_AGAIN_STALL_MS : LOG_SILENT_MS_MAX;
 }
 
 static enum status stalled(

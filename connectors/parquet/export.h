@@ -18,8 +18,7 @@
 
 #define EXPORT_MEMORY_BYTES_MIN ((uint64_t)64 << 20)
 #define EXPORT_BATCH_ROWS_MAX (2u << 20) /* rows written together, before they part by day */
-#define EXPORT_STALL_MS 90000            /* without a record or an answer, until it gives up */
-#define EXPORT_AGAIN_STALL_MS 10000      /* the same, of a run that comes again */
+#define EXPORT_AGAIN_STALL_MS 10000      /* as LOG_SILENT_MS_MAX, of a run that comes again */
 
 struct export_counts {
 	uint64_t rows, files, bytes; /* written by this run; bytes of the files */

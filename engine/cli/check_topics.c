@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
+#include "base/key_map.h"
 #include "data/avro.h"
 #include "data/entity.h"
 #include "lang/event_time.h"
@@ -22,19 +22,12 @@
 #define DETAIL_MAX 300
 #define SECONDS_BELOW INT64_C(10000000000) /* ms: 26 April 1970; as seconds, the year 2286 */
 
-/* Where a key was seen: open addressing by its hash. */
-struct seen {
-	uint64_t *hash; /* 0: empty */
-	int32_t *partition;
-	uint32_t n, cap;
-};
-
 struct sampler {
 	const struct check_topics *conf;
 	const struct source *source;
 	struct decoder *decoder;
 	bool keyed; /* in several partitions, by a column */
-	struct seen seen;
+	struct key_map seen; /* the partition where a key was first */
 	uint64_t read, unfit, early; /* records; those of them with an event time like seconds */
 	char first[DETAIL_MAX];      /* of the unfit ones: where, and why */
 	struct arena arena;
@@ -43,40 +36,15 @@ struct sampler {
 	bool misplaced; /* said once per source */
 };
 
-static void seen_grow(struct seen *s)
-{
-	struct seen old = *s;
-	s->cap = old.cap ? 2 * old.cap : 1024;
-	s->hash = xcalloc(s->cap, sizeof *s->hash);
-	s->partition = xcalloc(s->cap, sizeof *s->partition);
-	for (uint32_t i = 0; i < old.cap; i++) {
-		if (!old.hash[i])
-			continue;
-		uint32_t at = (uint32_t)old.hash[i] & (s->cap - 1);
-		while (s->hash[at])
-			at = (at + 1) & (s->cap - 1);
-		s->hash[at] = old.hash[i];
-		s->partition[at] = old.partition[i];
-	}
-	free(old.hash);
-	free(old.partition);
-}
-
 /* The partition where the key was seen first. */
-static int32_t seen_put(struct seen *s, struct slice key, int32_t partition)
+static int32_t seen_first(struct sampler *s, struct slice key, int32_t partition)
 {
-	uint64_t h = XXH3_64bits(key.p, key.len) | 1;
-	if (s->n * 2 >= s->cap)
-		seen_grow(s);
-	uint32_t at = (uint32_t)h & (s->cap - 1);
-	for (; s->hash[at]; at = (at + 1) & (s->cap - 1))
-		if (s->hash[at] == h)
-			return s->partition[at];
-	if (s->n < KEYS_MAX) {
-		s->hash[at] = h;
-		s->partition[at] = partition;
-		s->n++;
-	}
+	struct key_hash h = key_hash_of(key, 0);
+	int64_t first = key_map_get(&s->seen, h);
+	if (first != KEY_NONE)
+		return (int32_t)first;
+	if (s->seen.n < KEYS_MAX)
+		key_map_put(&s->seen, h, partition);
 	return partition;
 }
 
@@ -91,7 +59,7 @@ static void keys_check(struct sampler *s, const struct column *key,
 		struct value v = column_get(key, i);
 		text.len = 0;
 		entity_write(&text, &type, &v, 1);
-		int32_t first = seen_put(&s->seen, buf_view(&text), records[i].partition);
+		int32_t first = seen_first(s, buf_view(&text), records[i].partition);
 		if (first == records[i].partition)
 			continue;
 		s->misplaced = true;
@@ -216,8 +184,7 @@ static enum status source_sample(struct sampler *s, int32_t partitions, struct e
 	if (s->decoder)
 		s->source->format->decoder_free(s->decoder);
 	arena_release(&s->arena);
-	free(s->seen.hash);
-	free(s->seen.partition);
+	key_map_release(&s->seen);
 	return st;
 }
 

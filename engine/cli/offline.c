@@ -13,8 +13,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/key_map.h"
 #include "base/log.h"
-#include "cli/offline_keys.h"
 #include "cli/scan.h"
 #include "data/avro.h"
 #include "data/block.h"
@@ -23,6 +23,7 @@
 #define WINDOW_FIRST 10000
 #define WINDOW_FIRST_BLOCKS 16 /* records of up to BLOCK_BYTES_MAX */
 #define WINDOW_FACTOR 10
+#define DROPS_MAX (1u << 21) /* records that drop others, remembered: 100 MB */
 #define OPEN_MAX_MS 12000 /* an epoch's transaction ends by itself in 10 s: it is waited for */
 
 void offline_found_init(struct offline_found *f)
@@ -69,9 +70,9 @@ struct search {
 	struct buf columns;    /* the entity's, as a row begins */
 	struct buf row, event; /* Avro bytes of the newest so far */
 	int64_t row_offset, event_offset;
-	struct offline_key row_key, event_key; /* of their records */
+	struct key_hash row_key, event_key; /* of their records */
 	bool has_row, has_event;
-	struct offline_keys last; /* where a key came last that drops what came before */
+	struct key_map last; /* where a key came last that drops what came before */
 	struct error *e;
 	bool failed;
 };
@@ -82,39 +83,42 @@ static bool key_expiry(struct slice key)
 	return key.len > 2 && key.p[key.len - 1] == 'x' && key.p[key.len - 2] == '|';
 }
 
-static void row_note(struct search *s, struct slice row, const struct offline_key *key,
+static void row_note(struct search *s, struct slice row, struct key_hash key,
         int64_t offset, bool expiry)
 {
 	s->has_row = true;
 	s->row.len = 0;
 	buf_slice(&s->row, row);
-	s->row_key = *key;
+	s->row_key = key;
 	s->row_offset = offset;
 	if (expiry)
 		return;
 	s->has_event = true;
 	s->event.len = 0;
 	buf_slice(&s->event, row);
-	s->event_key = *key;
+	s->event_key = key;
 	s->event_offset = offset;
 }
 
 /* False: there is no room to remember it. */
-static bool drop_note(struct search *s, const struct offline_key *key, int64_t offset)
+static bool drop_note(struct search *s, struct key_hash key, int64_t offset)
 {
-	if (offline_keys_note(&s->last, key, offset))
+	int64_t last = key_map_get(&s->last, key);
+	if (last != KEY_NONE || s->last.n < DROPS_MAX) {
+		key_map_put(&s->last, key, offset > last ? offset : last);
 		return true;
+	}
 	error_set(s->e, ERR_USER, 0,
 	        "more than %u erased rows or blocks in the newest records of %s: give a smaller "
 	        "--scan",
-	        OFFLINE_KEYS_MAX, s->q->plan->topic);
+	        DROPS_MAX, s->q->plan->topic);
 	s->failed = true;
 	return false;
 }
 
-static bool dropped(const struct search *s, const struct offline_key *key, int64_t offset)
+static bool dropped(const struct search *s, struct key_hash key, int64_t offset)
 {
-	return offline_keys_last(&s->last, key) > offset;
+	return key_map_get(&s->last, key) > offset;
 }
 
 /* Behind the entity's columns and two times: whether there is no source position. */
@@ -129,7 +133,7 @@ static bool row_expiry(struct slice row, uint32_t entity_bytes)
 
 /* The entity's rows of a block begin with its columns' bytes. */
 static void block_look(
-        struct search *s, const struct log_record *r, const struct offline_key *key)
+        struct search *s, const struct log_record *r, struct key_hash key)
 {
 	struct block_reader rows;
 	struct slice row, entity = buf_view(&s->columns);
@@ -153,16 +157,16 @@ static bool record_look(void *arg, const struct log_record *r)
 	if (!block && (r->key.len < s->prefix.len ||
 	                      memcmp(r->key.p, s->prefix.p, s->prefix.len) != 0))
 		return true;
-	struct offline_key key = offline_key_of(r->partition, r->key);
+	struct key_hash key = key_hash_of(r->key, (uint64_t)r->partition);
 	/* The same row written again is that row: only rows that were erased have to be known. */
-	if ((block || !r->has_value) && !drop_note(s, &key, r->offset))
+	if ((block || !r->has_value) && !drop_note(s, key, r->offset))
 		return false;
-	if (!r->has_value || dropped(s, &key, r->offset))
+	if (!r->has_value || dropped(s, key, r->offset))
 		return true;
 	if (block)
-		block_look(s, r, &key);
+		block_look(s, r, key);
 	else
-		row_note(s, block_unframe(r->value), &key, r->offset, key_expiry(r->key));
+		row_note(s, block_unframe(r->value), key, r->offset, key_expiry(r->key));
 	return true;
 }
 
@@ -214,8 +218,8 @@ static enum status part_search(struct search *s, int32_t partition, int64_t from
 {
 	if (range_read(s, partition, from, to, out, e))
 		return ST_ERR;
-	if (!(s->has_row && dropped(s, &s->row_key, s->row_offset)) &&
-	        !(s->has_event && dropped(s, &s->event_key, s->event_offset)))
+	if (!(s->has_row && dropped(s, s->row_key, s->row_offset)) &&
+	        !(s->has_event && dropped(s, s->event_key, s->event_offset)))
 		return ST_OK;
 	s->has_row = s->has_event = false;
 	return range_read(s, partition, from, to, out, e);
@@ -281,6 +285,6 @@ enum status offline_find(
 	buf_release(&s.columns);
 	buf_release(&s.row);
 	buf_release(&s.event);
-	offline_keys_release(&s.last);
+	key_map_release(&s.last);
 	return st;
 }

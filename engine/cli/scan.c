@@ -19,7 +19,7 @@
 static int64_t silent_ms(const struct scan_range *s, bool any)
 {
 	int64_t tail = s->tail_ms ? s->tail_ms : TAIL_SILENT_MS;
-	return s->patient                      ? SCAN_PATIENT_MS
+	return s->patient                      ? LOG_SILENT_MS_MAX
 	       : any || tail > FIRST_SILENT_MS ? tail
 	                                       : FIRST_SILENT_MS;
 }

@@ -8,8 +8,6 @@
 #include "base/clock.h"
 #include "run/log.h"
 
-#define SCAN_PATIENT_MS 90000 /* of silence, where nothing may be missing; as an export's */
-
 struct scan_range {
 	const struct log_ops *log;
 	struct log_broker *broker;
@@ -17,7 +15,9 @@ struct scan_range {
 	const char *topic;
 	int32_t partition;
 	int64_t from, to;
-	bool patient; /* else some seconds of silence are enough, and an error of the broker is one */
+	/* Up to LOG_SILENT_MS_MAX; else some seconds of silence are enough, and an error of the
+	 * broker is one. */
+	bool patient;
 	int32_t tail_ms; /* of silence after the first record, when not patient; 0: 1.5 s */
 	/* A committed record in [from, to). False: that is enough. */
 	bool (*each)(void *arg, const struct log_record *r);

@@ -23,6 +23,8 @@
 #define LOG_OFFSET_NONE (-1) /* no committed offset */
 #define LOG_TOPIC_NONE UINT32_MAX
 #define LOG_HEADERS_MAX 32   /* of one record */
+/* Without a record or an answer, until a command that may miss nothing gives up. */
+#define LOG_SILENT_MS_MAX 90000
 
 struct log_header {
 	const char *name;

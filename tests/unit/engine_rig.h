@@ -6,23 +6,12 @@
 #ifndef WEIR_TESTS_UNIT_ENGINE_RIG_H
 #define WEIR_TESTS_UNIT_ENGINE_RIG_H
 
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/log.h"
-#include "connectors/formats.h"
 #include "data/avro.h"
 #include "data/block.h"
 #include "data/entity.h"
-#include "operators/aggregates.h"
-#include "operators/operators.h"
-#include "run/memory_log.h"
 #include "run/memory_online.h"
-#include "run/publish.h"
 #include "run/standby.h"
-#include "run/worker.h"
+#include "run_rig.h"
 
 #define PARTITIONS 3
 #define COPIES_MAX 8
@@ -61,15 +50,6 @@ static const char job_text[] =
 	"      total: sum(amount) over 1h\n"
 	"      users: distinct(user)\n";
 
-static uint64_t seed;
-static inline uint64_t rnd(uint64_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % n;
-}
-
 struct world {
 	struct job *job;
 	struct plan *plan;
@@ -105,85 +85,39 @@ static inline void blocks_text(struct buf *out)
 static inline struct job *job_make(bool blocks)
 {
 	struct buf text = {0};
-	struct lang_env env = {.formats = formats, .aggregates = aggregates};
-	struct diagnostics d;
-	struct job *job = NULL;
-	diagnostics_init(&d);
 	if (blocks)
 		blocks_text(&text);
 	else
 		buf_str(&text, job_text);
-	if (job_parse(buf_view(&text), "t.yaml", NULL, &env, &job, &d)) {
-		struct buf b = {0};
-		diagnostics_print(&d, &b);
-		ck_abort_msg("%s", buf_cstr(&b));
-	}
-	diagnostics_release(&d);
+	struct job *job = job_of(buf_view(&text));
 	buf_release(&text);
 	return job;
 }
 
 static inline enum memory_fault fault(void *arg, enum memory_step step)
 {
-	struct world *w = arg;
-	if (w->faults < 0)
-		return MEM_FAIL;
-	if (rnd(1000) >= (uint64_t)w->faults)
-		return MEM_PASS;
-	if (step == MEM_COMMIT && rnd(2))
-		return MEM_FAIL_DONE;
-	if (step == MEM_APPEND && rnd(50))
-		return MEM_PASS;
-	return rnd(4) ? MEM_FAIL : MEM_AMBIGUOUS;
+	return fault_random(((struct world *)arg)->faults, step);
 }
 
 static inline void worker_start(struct world *w)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
-	static atomic_bool never;
-	const struct format *avro = formats[1];
-	struct error e;
-	ck_assert_str_eq(avro->name, "avro");
-	struct worker_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
-		.online_ops = &memory_online, .online = w->online, .operators = &ops,
-		.avro = avro, .store = w->store, .clock = &w->clock.clock, .node = "n",
-		.commit_ms = 5, .memory_bytes = w->memory, .memory_now = &w->memory_now, .value_bytes_max = 1 << 20,
-		.changelog_bytes_min = 2000, /* so that many snapshots are made */
-		.stop = &never};
-	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
-}
-
-static inline void store_open(struct store **store, char dir[64])
-{
-	struct error e;
-	strcpy(dir, "/tmp/weir-engine-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_msg(!rocks_store_open(dir, 8 << 20, store, &e), "%s", e.msg);
-}
-
-static inline void store_lose(struct store **store, const char *dir)
-{
-	char cmd[100];
-	(*store)->ops->close(*store);
-	*store = NULL;
-	sprintf(cmd, "rm -rf %s", dir);
-	ck_assert_int_eq(system(cmd), 0);
+	struct worker_conf c = conf_of(w->plan, w->broker, &w->clock);
+	c.online_ops = &memory_online;
+	c.online = w->online;
+	c.store = w->store;
+	c.memory_bytes = w->memory;
+	c.memory_now = &w->memory_now;
+	c.changelog_bytes_min = 2000; /* so that many snapshots are made */
+	worker_begin(&c, &w->worker);
 }
 
 static inline void world_open(struct world *w, bool disk, uint64_t memory, bool blocks)
 {
 	*w = (struct world){.job = job_make(blocks), .broker = memory_log_new(), .memory = memory};
 	atomic_store(&w->memory_now, memory);
-	struct error e;
-	struct arena a = {0};
 	int32_t partitions = PARTITIONS;
-	struct log_topic_conf source = {.name = "events", .partitions = PARTITIONS}, *topics;
 	clock_manual_init(&w->clock, 1000000000);
-	ck_assert_msg(!plan_new(w->job, "weir", &partitions, &w->plan, &e), "%s", e.msg);
-	memory_log.topics_ensure(w->broker, &source, 1, &e);
-	uint32_t n = plan_topics(w->plan, &topics, &a);
-	memory_log.topics_ensure(w->broker, topics, n, &e);
-	arena_release(&a);
+	w->plan = plan_of(w->job, w->broker, &partitions);
 	w->online = memory_online_new(&w->clock.clock, "weir");
 	memory_log_faults(w->broker, fault, w);
 	if (disk) {
@@ -196,10 +130,8 @@ static inline void world_open(struct world *w, bool disk, uint64_t memory, bool 
 static inline void world_close(struct world *w)
 {
 	worker_close(w->worker);
-	if (w->store) {
-		store_lose(&w->store, w->dir);
-		store_lose(&w->standby, w->standby_dir);
-	}
+	store_lose(&w->store, w->dir);
+	store_lose(&w->standby, w->standby_dir);
 	memory_online.close(w->online);
 	memory_log.close(w->broker);
 	plan_free(w->plan);
@@ -208,33 +140,12 @@ static inline void world_close(struct world *w)
 
 static inline void step(struct world *w)
 {
-	struct error e = {0};
-	bool busy;
-	ck_assert_msg(!worker_step(w->worker, 0, &busy, &e), "%s", e.msg);
-	w->clock.now_ms += 3;
+	worker_go(w->worker, &w->clock);
 }
 
 static inline bool settled(struct world *w)
 {
-	if (w->worker->commit.dirty || !w->worker->ntasks)
-		return false;
-	for (uint32_t i = 0; i < w->worker->ntasks; i++) {
-		struct task *t = w->worker->tasks[i];
-		int64_t begin, end;
-		struct error e;
-		ck_assert_msg(t->phase != PHASE_FAILED, "%s", t->error.msg);
-		memory_log.bounds(w->broker, t->stage->topic, t->partition, &begin, &end, &e);
-		if (t->phase != PHASE_RUNNING || !publish_settled(t))
-			return false;
-		/* What is left may be control records only. */
-		struct log_record r;
-		for (uint32_t k = 0;
-			memory_log_read(w->broker, t->stage->topic, t->partition, k, &r) == ST_OK;
-			k++)
-			if (r.offset >= t->next_offset)
-				return false;
-	}
-	return true;
+	return worker_settled(w->worker, w->broker);
 }
 
 static inline void online_text(struct world *w, const char *view, struct slice entity, struct buf *out)

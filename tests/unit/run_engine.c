@@ -56,10 +56,7 @@ static void stores_swap(struct world *w)
 /* Dies with whatever it was doing; comes back over its store, or none. */
 static void kill_worker(struct world *w)
 {
-	int faults = w->faults;
-	w->faults = -1;
-	worker_close(w->worker);
-	w->faults = faults;
+	worker_kill(w->worker, &w->faults);
 	uint64_t luck = rnd(3);
 	if (w->store && luck == 0) {
 		store_lose(&w->store, w->dir);

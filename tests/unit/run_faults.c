@@ -3,20 +3,9 @@
 // One fault at a time, at the place where it hurts: what run_engine.c's random ones do not reach.
 // A partition taken while its first marker fails, records refused for good, an input held over a
 // takeover, a commit whose answer was lost as the last thing, an owner that wakes up late.
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/failpoint.h"
-#include "base/log.h"
-#include "connectors/formats.h"
-#include "operators/aggregates.h"
-#include "operators/operators.h"
-#include "run/memory_log.h"
 #include "run/memory_online.h"
-#include "run/publish.h"
-#include "run/worker.h"
+#include "run_rig.h"
 
 #define PARTITIONS 2
 #define T0 INT64_C(1700000000000)
@@ -89,66 +78,34 @@ static void fail_next(struct world *w, enum memory_step step, enum memory_fault 
 	w->skip = 0;
 }
 
-static struct job *job_make(void)
-{
-	struct lang_env env = {.formats = formats, .aggregates = aggregates};
-	struct diagnostics d;
-	struct job *job = NULL;
-	diagnostics_init(&d);
-	if (job_parse(slice_of(job_text), "t.yaml", NULL, &env, &job, &d)) {
-		struct buf b = {0};
-		diagnostics_print(&d, &b);
-		ck_abort_msg("%s", buf_cstr(&b));
-	}
-	diagnostics_release(&d);
-	return job;
-}
-
 static void worker_start(struct world *w, uint32_t number)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
-	static atomic_bool never;
-	struct error e;
-	struct worker_conf c = {.plan = w->plan, .log = &memory_log, .broker = w->broker,
-		.online_ops = &memory_online, .online = w->online, .operators = &ops,
-		.avro = formats[1], .store = w->store, .clock = &w->clock.clock, .node = "n",
-		.number = number, .commit_ms = 5, .memory_bytes = 64 << 20,
-		.value_bytes_max = 1 << 20, .wall_idle = w->wall_idle, .stop = &never};
-	ck_assert_msg(!worker_open(&c, &w->workers[number], &e), "%s", e.msg);
+	struct worker_conf c = conf_of(w->plan, w->broker, &w->clock);
+	c.online_ops = &memory_online;
+	c.online = w->online;
+	c.store = w->store;
+	c.number = number;
+	c.wall_idle = w->wall_idle;
+	worker_begin(&c, &w->workers[number]);
 }
 
 static void world_open(struct world *w, bool disk)
 {
-	*w = (struct world){.job = job_make(), .broker = memory_log_new()};
-	struct error e;
-	struct arena a = {0};
+	*w = (struct world){.job = job_of(slice_of(job_text)), .broker = memory_log_new()};
 	int32_t partitions = PARTITIONS;
-	struct log_topic_conf source = {.name = "events", .partitions = PARTITIONS}, *topics;
 	clock_manual_init(&w->clock, T0);
-	ck_assert_msg(!plan_new(w->job, "weir", &partitions, &w->plan, &e), "%s", e.msg);
-	memory_log.topics_ensure(w->broker, &source, 1, &e);
-	uint32_t n = plan_topics(w->plan, &topics, &a);
-	memory_log.topics_ensure(w->broker, topics, n, &e);
-	arena_release(&a);
+	w->plan = plan_of(w->job, w->broker, &partitions);
 	w->online = memory_online_new(&w->clock.clock, "weir");
 	memory_log_faults(w->broker, fault, w);
-	if (!disk)
-		return;
-	strcpy(w->dir, "/tmp/weir-faults-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(w->dir));
-	ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
+	if (disk)
+		store_open(&w->store, w->dir);
 }
 
 static void world_close(struct world *w)
 {
 	for (int i = 0; i < 2; i++)
 		worker_close(w->workers[i]);
-	if (w->store) {
-		char cmd[100];
-		w->store->ops->close(w->store);
-		sprintf(cmd, "rm -rf %s", w->dir);
-		ck_assert_int_eq(system(cmd), 0);
-	}
+	store_lose(&w->store, w->dir);
 	memory_online.close(w->online);
 	memory_log.close(w->broker);
 	plan_free(w->plan);
@@ -157,10 +114,7 @@ static void world_close(struct world *w)
 
 static void step(struct world *w, int number)
 {
-	struct error e = {0};
-	bool busy;
-	ck_assert_msg(!worker_step(w->workers[number], 0, &busy, &e), "%s", e.msg);
-	w->clock.now_ms += 3;
+	worker_go(w->workers[number], &w->clock);
 }
 
 static void steps(struct world *w, int number, int n)

@@ -4,16 +4,7 @@
 // between two runs, with kills and faults at every step. Read for repartitioned views alone,
 // each record of each partition counts once; beside a view keyed like the topic, the job stops
 // and says why.
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/log.h"
-#include "connectors/formats.h"
-#include "operators/aggregates.h"
-#include "operators/operators.h"
-#include "run/memory_log.h"
-#include "run/worker.h"
+#include "run_rig.h"
 
 #define T0 INT64_C(1700000000000)
 #define BEFORE 2 /* partitions */
@@ -60,15 +51,6 @@ struct world {
 	int produced[AFTER];
 };
 
-static uint64_t seed;
-static uint64_t rnd(uint64_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % n;
-}
-
 static enum memory_fault fault(void *arg, enum memory_step step)
 {
 	struct world *w = arg;
@@ -81,51 +63,25 @@ static enum memory_fault fault(void *arg, enum memory_step step)
 
 static void worker_start(struct world *w)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
-	static atomic_bool never;
-	struct error e;
-	struct worker_conf c = {.plan = w->plan,
-	        .log = &memory_log,
-	        .broker = w->broker,
-	        .operators = &ops,
-	        .avro = formats[1],
-	        .clock = &w->clock.clock,
-	        .node = "n",
-	        .commit_ms = 5,
-	        .memory_bytes = 64 << 20,
-	        .value_bytes_max = 1 << 20,
-	        .stop = &never};
-	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
+	struct worker_conf c = conf_of(w->plan, w->broker, &w->clock);
+	worker_begin(&c, &w->worker);
 }
 
 /* The plan for as many partitions of the source, and the topics that a start makes. */
 static void plan_for(struct world *w, int32_t partitions)
 {
-	struct arena a = {0};
 	struct error e;
-	struct log_topic_conf *topics;
 	plan_free(w->plan);
-	ck_assert_msg(!plan_new(w->job, "weir", &partitions, &w->plan, &e), "%s", e.msg);
-	uint32_t n = plan_topics(w->plan, &topics, &a);
-	memory_log.topics_ensure(w->broker, topics, n, &e);
+	w->plan = plan_of(w->job, w->broker, &partitions);
 	ck_assert(!memory_log.partitions_ensure(w->broker, CHANGELOG, partitions, &e));
-	arena_release(&a);
 }
 
 static void world_open(struct world *w, const char *start, const char *more)
 {
-	struct lang_env env = {.formats = formats, .aggregates = aggregates};
-	struct diagnostics d;
-	struct error e;
-	struct log_topic_conf source = {.name = "events", .partitions = BEFORE};
 	char text[2000];
 	snprintf(text, sizeof text, job_text, start, more);
-	*w = (struct world){.broker = memory_log_new()};
-	diagnostics_init(&d);
-	ck_assert(!job_parse(slice_of(text), "t.yaml", NULL, &env, &w->job, &d));
-	diagnostics_release(&d);
+	*w = (struct world){.job = job_of(slice_of(text)), .broker = memory_log_new()};
 	clock_manual_init(&w->clock, T0);
-	memory_log.topics_ensure(w->broker, &source, 1, &e);
 	memory_log_faults(w->broker, fault, w);
 	plan_for(w, BEFORE);
 }
@@ -138,22 +94,10 @@ static void world_close(struct world *w)
 	job_free(w->job);
 }
 
-static void kill_worker(struct world *w)
-{
-	int faults = w->faults;
-	w->faults = -1;
-	worker_close(w->worker);
-	w->faults = faults;
-}
-
 static void steps(struct world *w, int n)
 {
-	while (n--) {
-		struct error e = {0};
-		bool busy;
-		ck_assert_msg(!worker_step(w->worker, 0, &busy, &e), "%s", e.msg);
-		w->clock.now_ms += 3;
-	}
+	while (n--)
+		worker_go(w->worker, &w->clock);
 }
 
 static void produce(struct world *w, int32_t from, int32_t to, int each)
@@ -222,7 +166,7 @@ static void grown(int kill_after, bool new_plan, const char *start, int faults)
 	produce(&w, 0, AFTER, 20); /* before anybody has looked */
 	w.faults = faults;
 	steps(&w, kill_after);
-	kill_worker(&w);
+	worker_kill(w.worker, &w.faults);
 	if (new_plan)
 		plan_for(&w, AFTER);
 	worker_start(&w);

@@ -4,29 +4,10 @@
 // that replays one log however it is delivered, is killed, fails and is squeezed. What goes
 // through a repartition topic must come out byte for byte the same; in a rebalance nothing may
 // be lost.
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/arena.h"
-#include "base/log.h"
-#include "connectors/formats.h"
-#include "operators/aggregates.h"
-#include "operators/operators.h"
-#include "run/memory_log.h"
 #include "run/merge.h"
-#include "run/worker.h"
+#include "run_rig.h"
 
 #define T0 INT64_C(1700000000000)
-
-static uint64_t seed;
-static uint64_t rnd(uint64_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % n;
-}
 
 /* -- the queues alone -- */
 
@@ -251,43 +232,22 @@ static uint32_t room(void *arg, const char *topic, int32_t partition)
 
 static void worker_start(struct world *w)
 {
-	static const struct operators ops = {&operator_window, &operator_key_by, monitor_operators};
-	static atomic_bool never;
-	struct error e;
-	struct worker_conf c = {.plan = w->plan,
-	        .log = &memory_log,
-	        .broker = w->broker,
-	        .operators = &ops,
-	        .avro = formats[1],
-	        .clock = &w->clock.clock,
-	        .node = "n",
-	        .commit_ms = 5,
-	        .memory_bytes = w->memory,
-	        .value_bytes_max = 1 << 20,
-	        .wall_idle = w->wall_idle,
-	        .stop = &never};
-	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
+	struct worker_conf c = conf_of(w->plan, w->broker, &w->clock);
+	c.memory_bytes = w->memory;
+	c.wall_idle = w->wall_idle;
+	worker_begin(&c, &w->worker);
 }
 
 static void world_open(struct world *w, uint64_t memory)
 {
-	struct lang_env env = {.formats = formats, .aggregates = aggregates};
-	struct diagnostics d;
-	struct error e;
-	struct arena a = {0};
 	int32_t partitions = PARTITIONS;
-	struct log_topic_conf source = {.name = "events", .partitions = PARTITIONS}, *topics;
-	*w = (struct world){.broker = memory_log_new(), .memory = memory, .stuck = -1};
-	diagnostics_init(&d);
-	ck_assert(!job_parse(slice_of(job_text), "t.yaml", NULL, &env, &w->job, &d));
-	diagnostics_release(&d);
+	*w = (struct world){.job = job_of(slice_of(job_text)),
+	        .broker = memory_log_new(),
+	        .memory = memory,
+	        .stuck = -1};
 	w->job->sources[0].idle_ms = 500; /* less than the merge waits */
 	clock_manual_init(&w->clock, T0);
-	ck_assert_msg(!plan_new(w->job, "weir", &partitions, &w->plan, &e), "%s", e.msg);
-	memory_log.topics_ensure(w->broker, &source, 1, &e);
-	uint32_t n = plan_topics(w->plan, &topics, &a);
-	memory_log.topics_ensure(w->broker, topics, n, &e);
-	arena_release(&a);
+	w->plan = plan_of(w->job, w->broker, &partitions);
 	memory_log_faults(w->broker, fault, w);
 	memory_log_delivery(w->broker, room, w);
 }
@@ -326,10 +286,7 @@ static void fill(struct world *w, uint64_t of)
 
 static void step(struct world *w)
 {
-	struct error e = {0};
-	bool busy;
-	ck_assert_msg(!worker_step(w->worker, 0, &busy, &e), "%s", e.msg);
-	w->clock.now_ms += 3;
+	worker_go(w->worker, &w->clock);
 	const struct merge *m = w->worker->merges[0];
 	if (m->bytes > w->queued_max)
 		w->queued_max = m->bytes;
@@ -358,22 +315,8 @@ static uint32_t records(struct world *w, const char *topic, int32_t partitions)
 
 static bool settled(struct world *w)
 {
-	if (w->worker->commit.dirty || w->worker->ntasks != PARTITIONS + SHARDS ||
-	        w->worker->merges[0]->bytes)
-		return false;
-	for (uint32_t i = 0; i < w->worker->ntasks; i++) {
-		struct task *t = w->worker->tasks[i];
-		struct log_record r;
-		ck_assert_msg(t->phase != PHASE_FAILED, "%s", t->error.msg);
-		if (t->phase != PHASE_RUNNING)
-			return false;
-		for (uint32_t k = 0; memory_log_read(w->broker, t->stage->topic, t->partition,
-		                             k, &r) == ST_OK;
-		        k++)
-			if (r.offset >= t->next_offset)
-				return false;
-	}
-	return true;
+	return w->worker->ntasks == PARTITIONS + SHARDS && !w->worker->merges[0]->bytes &&
+	       worker_settled(w->worker, w->broker);
 }
 
 static void run_to_end(struct world *w, void (*disturb)(struct world *w))
@@ -390,10 +333,7 @@ static void run_to_end(struct world *w, void (*disturb)(struct world *w))
 
 static void kill_worker(struct world *w)
 {
-	int faults = w->faults;
-	w->faults = -1;
-	worker_close(w->worker);
-	w->faults = faults;
+	worker_kill(w->worker, &w->faults);
 	worker_start(w);
 }
 

@@ -5,30 +5,12 @@
 // that come late, twice or never; and the same events once undisturbed and once with every step
 // of the protocol failing now and then and workers dying with windows open: records and alerts
 // must come out the same.
-#include <check.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "base/log.h"
-#include "connectors/formats.h"
-#include "operators/aggregates.h"
-#include "operators/operators.h"
 #include "run/drift_record.h"
 #include "run/drift_watch.h"
-#include "run/memory_log.h"
-#include "run/worker.h"
+#include "run_rig.h"
 #include "tests/unit/baseline_rig.h"
-
-static uint64_t seed;
-static uint64_t rnd(uint64_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % n;
-}
 
 /* -- jobs -- */
 
@@ -62,22 +44,13 @@ static const char sources[] = "job: t\n"
 
 static struct job *job_make(const char *rest)
 {
-	struct lang_env env = {.formats = formats, .aggregates = aggregates};
-	struct diagnostics d;
-	struct job *job = NULL;
 	struct buf text = {0};
 	buf_str(&text, sources);
 	buf_str(&text, rest);
 	buf_str(&text, "    baseline: ");
 	baseline_text(&text);
 	buf_byte(&text, '\n');
-	diagnostics_init(&d);
-	if (job_parse(buf_view(&text), "t.yaml", NULL, &env, &job, &d)) {
-		struct buf b = {0};
-		diagnostics_print(&d, &b);
-		ck_abort_msg("%.2000s", buf_cstr(&b));
-	}
-	diagnostics_release(&d);
+	struct job *job = job_of(buf_view(&text));
 	buf_release(&text);
 	return job;
 }
@@ -97,61 +70,26 @@ struct world {
 
 static enum memory_fault fault(void *arg, enum memory_step s)
 {
-	struct world *w = arg;
-	if (w->faults < 0)
-		return MEM_FAIL;
-	if (rnd(1000) >= (uint64_t)w->faults)
-		return MEM_PASS;
-	if (s == MEM_COMMIT && rnd(2))
-		return MEM_FAIL_DONE;
-	if (s == MEM_APPEND && rnd(50))
-		return MEM_PASS;
-	return rnd(4) ? MEM_FAIL : MEM_AMBIGUOUS;
+	return fault_random(((struct world *)arg)->faults, s);
 }
 
 static void worker_start(struct world *w)
 {
-	static const struct operators ops = {
-	        &operator_window, &operator_key_by, monitor_operators};
-	static atomic_bool never;
-	struct error e;
-	struct worker_conf c = {.plan = w->plan,
-	        .log = &memory_log,
-	        .broker = w->broker,
-	        .operators = &ops,
-	        .avro = formats[1],
-	        .store = w->store,
-	        .clock = &w->clock.clock,
-	        .node = "n",
-	        .commit_ms = 5,
-	        .memory_bytes = 64 << 20,
-	        .value_bytes_max = 1 << 20,
-	        .wall_idle = true,
-	        .stop = &never};
-	ck_assert_msg(!worker_open(&c, &w->worker, &e), "%s", e.msg);
+	struct worker_conf c = conf_of(w->plan, w->broker, &w->clock);
+	c.store = w->store;
+	c.wall_idle = true;
+	worker_begin(&c, &w->worker);
 }
 
 static void world_open(
         struct world *w, const char *rest, int32_t npredictions, int32_t noutcomes, bool disk)
 {
 	*w = (struct world){.job = job_make(rest), .broker = memory_log_new()};
-	struct error e;
-	struct arena a = {0};
 	int32_t partitions[] = {npredictions, noutcomes};
-	struct log_topic_conf in[] = {{.name = "predictions", .partitions = npredictions},
-	        {.name = "outcomes", .partitions = noutcomes}},
-	                      *topics;
 	clock_manual_init(&w->clock, 1700000000000);
-	ck_assert_msg(!plan_new(w->job, "weir", partitions, &w->plan, &e), "%s", e.msg);
-	memory_log.topics_ensure(w->broker, in, 2, &e);
-	uint32_t n = plan_topics(w->plan, &topics, &a);
-	memory_log.topics_ensure(w->broker, topics, n, &e);
-	arena_release(&a);
-	if (disk) {
-		strcpy(w->dir, "/tmp/weir-monitors-XXXXXX");
-		ck_assert_ptr_nonnull(mkdtemp(w->dir));
-		ck_assert_msg(!rocks_store_open(w->dir, 8 << 20, &w->store, &e), "%s", e.msg);
-	}
+	w->plan = plan_of(w->job, w->broker, partitions);
+	if (disk)
+		store_open(&w->store, w->dir);
 	memory_log_faults(w->broker, fault, w);
 	worker_start(w);
 }
@@ -159,50 +97,18 @@ static void world_open(
 static void world_close(struct world *w)
 {
 	worker_close(w->worker);
-	if (w->store) {
-		char cmd[100];
-		w->store->ops->close(w->store);
-		sprintf(cmd, "rm -rf %s", w->dir);
-		ck_assert_int_eq(system(cmd), 0);
-	}
+	store_lose(&w->store, w->dir);
 	memory_log.close(w->broker);
 	plan_free(w->plan);
 	job_free(w->job);
-}
-
-static void step(struct world *w)
-{
-	struct error e = {0};
-	bool busy;
-	ck_assert_msg(!worker_step(w->worker, 0, &busy, &e), "%s", e.msg);
-	w->clock.now_ms += 3;
-}
-
-static bool settled(struct world *w)
-{
-	if (w->worker->commit.dirty || !w->worker->ntasks)
-		return false;
-	for (uint32_t i = 0; i < w->worker->ntasks; i++) {
-		struct task *t = w->worker->tasks[i];
-		struct log_record r;
-		ck_assert_msg(t->phase != PHASE_FAILED, "%s", t->error.msg);
-		if (t->phase != PHASE_RUNNING)
-			return false;
-		for (uint32_t k = 0; memory_log_read(w->broker, t->stage->topic, t->partition,
-		                             k, &r) == ST_OK;
-		        k++)
-			if (r.offset >= t->next_offset)
-				return false;
-	}
-	return true;
 }
 
 static void settle(struct world *w)
 {
 	for (int quiet = 0, i = 0; quiet < 3; i++) {
 		ck_assert_int_lt(i, 50000);
-		step(w);
-		quiet = settled(w) ? quiet + 1 : 0;
+		worker_go(w->worker, &w->clock);
+		quiet = worker_settled(w->worker, w->broker) ? quiet + 1 : 0;
 	}
 }
 
@@ -754,10 +660,7 @@ static void event(struct world *w, int i, uint64_t *event_seed)
 
 static void kill_worker(struct world *w)
 {
-	int faults = w->faults;
-	w->faults = -1;
-	worker_close(w->worker);
-	w->faults = faults;
+	worker_kill(w->worker, &w->faults);
 	worker_start(w);
 }
 
@@ -769,7 +672,7 @@ static void run_all(struct world *w, uint64_t event_seed, bool disturbed)
 		event(w, i, &event_seed);
 		if (i % 10)
 			continue;
-		step(w);
+		worker_go(w->worker, &w->clock);
 		if (disturbed && rnd(40) == 0)
 			kill_worker(w);
 	}
