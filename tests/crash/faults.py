@@ -752,5 +752,5 @@ def fault_state_disk_is_full(box, seed):
 ALL = {name[6:]: f for name, f in [*globals().items(), *vars(handover).items()] if name.startswith("fault_")}
 # In every change; the others by night.
 SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
-          "kafka_names_no_broker",
-          "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted", "state_disk_is_full")
+          "kafka_names_no_broker", "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted",
+          "state_disk_is_full")
