@@ -11,10 +11,11 @@
 //   --online PREFIX     of the rows' keys in the online store (WEIR_REDIS)
 //   --rate R            events a second
 //   --seconds S         for so long, after five that are not counted (30)
-//   --look MS           how often the online store is asked (1): what the answer is exact to
+//   --look MS           how often the online store is asked (2): what the answer is exact to
 //
 // Prints one line for rows and one for online: probes, those never seen, p50, p99 and the
-// longest in ms; and the rate that was reached. Producing is plain and idempotent: a
+// longest in ms; and the rate that was reached. A rate that is not reached is reported, not
+// caught up with: it never runs longer than asked for. Producing is plain and idempotent: a
 // transaction here would be waited for by every reader.
 #include <getopt.h>
 #include <hiredis/hiredis.h>
@@ -35,6 +36,11 @@
 #define UNCOUNTED_S 5
 #define REST_S 30 /* that the last probes are waited for */
 #define BATCH 1000
+/* A request per partition and millisecond is more than a broker on half a machine has time for;
+ * what is waited here is part of the answer. */
+#define LINGER_MS "5"
+#define TURN_US 1000   /* between two looks at what is due */
+#define QUIT_TURN 4096 /* events between two looks at the clock while behind */
 
 struct probe {
 	_Atomic int64_t sent, row, online; /* us; 0: not yet */
@@ -87,7 +93,7 @@ static void consumer_open(struct bench *b, const char *brokers)
 {
 	const char *settings[] = {"bootstrap.servers", brokers, "group.id", "bench-latency",
 	        "enable.auto.commit", "false", "isolation.level", "read_committed",
-	        "fetch.wait.max.ms", "5", "auto.offset.reset", "latest", NULL};
+	        "fetch.wait.max.ms", "100", "auto.offset.reset", "latest", NULL};
 	b->consumer = client_new(RD_KAFKA_CONSUMER, settings);
 	rd_kafka_poll_set_consumer(b->consumer);
 	rd_kafka_topic_partition_list_t *parts =
@@ -232,7 +238,7 @@ static double produce(struct bench *b)
 	for (; at < end; at = now_us(CLOCK_MONOTONIC)) {
 		uint64_t due = (uint64_t)(at - start) * b->args.rate / 1000000;
 		int64_t ts = now_us(CLOCK_REALTIME) / 1000;
-		for (; sent < due; sent++) {
+		for (uint32_t n = 0; sent < due && n < QUIT_TURN; sent++, n++) {
 			stream_next(&s, sent, ts, &ev);
 			produce_one(b, (struct slice){(const uint8_t *)ev.key, ev.key_len},
 			        buf_view(&ev.value));
@@ -242,7 +248,8 @@ static double produce(struct bench *b)
 			probes++;
 		}
 		rd_kafka_poll(b->producer, 0);
-		usleep(500);
+		if (sent == due)
+			usleep(TURN_US);
 	}
 	rd_kafka_flush(b->producer, 10000);
 	buf_release(&ev.value);
@@ -322,7 +329,7 @@ static bool read_args(int argc, char **argv, struct args *a)
 
 int main(int argc, char **argv)
 {
-	static struct bench b = {.args = {.seconds = 30, .look_ms = 1}, .partitions = 4};
+	static struct bench b = {.args = {.seconds = 30, .look_ms = 2}, .partitions = 4};
 	const char *brokers = getenv("WEIR_BROKERS"), *redis = getenv("WEIR_REDIS");
 	if (!read_args(argc, argv, &b.args) || !brokers || !redis) {
 		fprintf(stderr,
@@ -331,7 +338,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const char *settings[] = {"bootstrap.servers", brokers, "enable.idempotence", "true",
-	        "linger.ms", "1", NULL};
+	        "linger.ms", LINGER_MS, NULL};
 	b.producer = client_new(RD_KAFKA_PRODUCER, settings);
 	consumer_open(&b, brokers);
 	store_open(&b, redis);

@@ -44,7 +44,9 @@ static enum skew_kind by_number(double a, double b, bool floats, double toleranc
 		a = (float)a;
 		b = (float)b;
 	}
-	if (a == b || fabs(a - b) <= tolerance * fmax(fabs(a), fabs(b)))
+	/* Beyond a float's range it is infinite, and any other is within a share of that. */
+	bool finite = isfinite(a) && isfinite(b);
+	if (a == b || (finite && fabs(a - b) <= tolerance * fmax(fabs(a), fabs(b))))
 		return SKEW_EQUAL;
 	return by_order(a < b ? -1 : 1);
 }
