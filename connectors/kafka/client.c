@@ -106,6 +106,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 			memcpy(c->down, why, sizeof why);
 		memcpy(c->last_error, why, sizeof why);
 	}
+	if (strcmp(fac, "TXNERR") == 0) { /* "Current transaction failed in state X: WHY" */
+		const char *p = strstr(text, "state ");
+		p = p ? strstr(p, ": ") : NULL;
+		snprintf(c->txn_error, sizeof c->txn_error, "%s", p ? p + 2 : text);
+	}
 	bool again = repeated(c, fac, why);
 	pthread_mutex_unlock(&c->lock);
 	if (level >= 5 || quiet(fac) || again)
@@ -314,6 +319,20 @@ enum status client_open(struct client *c, rd_kafka_type_t type, const char *cons
 	}
 	c->rk = rk;
 	return ST_OK;
+}
+
+void client_txn_begins(struct client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->txn_error[0] = 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void client_txn_error(struct client *c, char *out, size_t size)
+{
+	pthread_mutex_lock(&c->lock);
+	snprintf(out, size, "%s", c->txn_error);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void client_close(struct client *c)

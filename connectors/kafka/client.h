@@ -38,6 +38,7 @@ struct client {
 	pthread_mutex_t lock; /* guards what follows; log lines come from any thread */
 	char down[240];       /* why the last connection failed; "" after a success */
 	char last_error[240];
+	char txn_error[240]; /* why librdkafka gave up the transaction; "": it did not */
 	char last_log[240]; /* to write a repeated line once */
 	int64_t last_log_ns;
 	bool all_down; /* no broker was reachable, and nobody was told yet */
@@ -72,6 +73,8 @@ bool client_down(struct client *c); /* no connection has worked since one failed
 void client_ok(struct client *c);   /* an operation succeeded: forget why it was down */
 /* True once after all brokers went away. */
 bool client_all_down(struct client *c);
+void client_txn_begins(struct client *c); /* forgets txn_error */
+void client_txn_error(struct client *c, char *out, size_t size);
 
 /* Every property that is weir's to decide; NULL-terminated. */
 extern const char *const client_reserved[];

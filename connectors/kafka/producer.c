@@ -297,6 +297,7 @@ enum status producer_begin(struct log_session *s, struct error *e)
 	s->nfailed = 0;
 	s->unsure = s->unanswered = s->refused = false;
 	s->failure = 0;
+	client_txn_begins(&s->producer);
 	s->began_ns = clock_mono_ns(&clock_system);
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(s->producer.rk);
 	return error ? refused(s, error, "beginning a transaction", e) : ST_OK;
@@ -314,7 +315,10 @@ static enum status unwritten(
 	rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->producer.rk, why, sizeof why);
 	if (code)
 		return fatal(s, code, why, what, e);
-	client_error(&s->producer, e, err, NULL, "%s", what);
+	client_txn_error(&s->producer, why, sizeof why);
+	bool purged = err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+		      err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT || err == RD_KAFKA_RESP_ERR__STATE;
+	client_error(&s->producer, e, err, purged ? why : NULL, "%s", what);
 	s->refused = refusal_no_retry_heals(err);
 	s->refused_at = p;
 	if (e)

@@ -96,8 +96,9 @@ def make_topics(config, topics, partitions):
         for future in admin.create_topics(new, operation_timeout=15).values():
             future.result()
     partitions = {s: len(there[topics[s]].partitions) if topics[s] in there else partitions[s] for s in topics}
-    held = {s: held_by(config, topics[s], partitions[s]) if topics[s] in there else 0 for s in topics}
-    return partitions, held
+    # Of the new ones, too: who asks waits for a leader. Without one a partition can refuse a batch and take the next,
+    # and librdkafka then reports the one refused as delivered (docs/decisions/kafka-client.md).
+    return partitions, {s: held_by(config, topics[s], partitions[s]) for s in topics}
 
 
 def held_by(config, topic, partitions):

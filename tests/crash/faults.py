@@ -30,6 +30,7 @@ from world import SESSION_MS, World, finish
 
 SESSION = SESSION_MS / 1000
 MARKERS_LOST_MAX = 2
+FULL = 140_000  # bytes of a batch of rows, compressed, that another one follows
 LOOK = "transaction.abort.timed.out.transaction.cleanup.interval.ms"  # how often for transactions that are timed out
 LOOK_LATER, NEVER_LOOK = f"{LOOK}=10000", f"{LOOK}=3600000"
 SPOIL = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_spoil")
@@ -344,6 +345,24 @@ def fault_kafka_names_no_broker(box, seed):
         time.sleep(w.rng.random() / 2)
         box.proxy.set()
         w.await_work(20)
+    return finish(w)
+
+
+def fault_first_batches_are_refused(box, seed):
+    """A partition whose leader has only just come refuses a batch and takes the next, which is on its way: from a
+    producer that it knows nothing of, any number is the first (Kafka 4.3.1). The one refused is not there."""
+    w = World(seed, box=box, label="refused")
+    w.options = ("--commit-interval", "5s", "--memory", "64M")  # an epoch of many batches
+    w.stream.produce(60_000)
+    w.stream.pause()
+    rule = proxy.Rule(proxy.PRODUCE, "refuse", times=6, when=lambda request: len(request) > FULL)
+    box.proxy.set(rule)
+    w.node("a", brokers=box.proxied)
+    until(lambda: rule.met == rule.times, 60, w.say_nodes)
+    box.proxy.set()
+    w.stream.go()
+    w.await_work()
+    assert "took those after" in w.logs(), "no batch came after one refused"
     return finish(w)
 
 
@@ -752,5 +771,5 @@ def fault_state_disk_is_full(box, seed):
 ALL = {name[6:]: f for name, f in [*globals().items(), *vars(handover).items()] if name.startswith("fault_")}
 # In every change; the others by night.
 SAMPLE = ("static_member_killed_while_it_gives_up", "frozen_before_its_commit", "broker_killed", "end_of_transaction",
-          "kafka_names_no_broker", "late_offsets_are_refused", "redis_loses_acknowledged_writes", "state_deleted",
-          "state_disk_is_full")
+          "first_batches_are_refused", "kafka_names_no_broker", "late_offsets_are_refused",
+          "redis_loses_acknowledged_writes", "state_deleted", "state_disk_is_full")

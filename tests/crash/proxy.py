@@ -15,6 +15,7 @@ there. A request is known by its first two bytes, an answer by the request's num
   twice         the request arrives twice; the client sees one answer
   late          the connection breaks, and the request arrives later all the same
   nobody        the answer to Metadata names no broker
+  refuse        the request, a Produce, never arrives; the answer is that the broker does not lead the partition
 
 `late` is what a network may do to a request whose connection is gone, and what the model is about.
 """
@@ -61,6 +62,23 @@ def nobody(answer):
         rack, at = varint(answer, at + host - 1 + 4)
         at += max(rack - 1, 0) + 1
     return answer[:start] + b"\1" + answer[at:]
+
+
+NOT_LEADER = 6
+
+
+def refusal(request):
+    """The answer to a Produce of one partition (v9 to v12) that a broker gives which does not lead it."""
+    number, client = struct.unpack_from(">ih", request, 4)
+    at = 4 + 4 + 2 + max(client, 0) + 1       # and its tags
+    length, at = varint(request, at)          # of the transactional id
+    at += max(length - 1, 0) + 2 + 4          # acks, time-out
+    topics, at = varint(request, at)
+    length, name = varint(request, at)
+    partitions, at = varint(request, name + length - 1)
+    assert (topics, partitions) == (2, 2), "librdkafka sends each partition's batch in a request of its own"
+    return (struct.pack(">i", number) + b"\0\2" + request[name - 1:name + length - 1] + b"\2" + request[at:at + 4] +
+            struct.pack(">hqqq", NOT_LEADER, -1, -1, -1) + b"\1\0\0\0" + struct.pack(">i", 0) + b"\0")
 
 
 def commits(frame):
@@ -164,6 +182,10 @@ class Proxy:
                 continue
             if action == "cut":
                 return
+            if action == "refuse":
+                self._send(writer, refusal(frame))
+                await writer.drain()
+                continue
             if action == "delay":
                 await asyncio.sleep(rule.seconds)
             if action == "tear":
