@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "state/table.h"
+#include "state/table_inside.h"
 
 #define KEYS 3000
 #define STEPS 400
@@ -373,6 +374,63 @@ START_TEST(a_flush_that_fails)
 }
 END_TEST
 
+#define CROWD_EPOCHS 300
+#define CROWD_ROWS 500 /* of an epoch, all new */
+#define CROWD_BYTES (6 << 20)
+#define CROWD_RUN_MAX 300 /* slots; chance alone makes runs of 100 */
+
+static uint64_t longest_run(const struct space *s)
+{
+	uint64_t longest = 0, run = 0;
+	for (uint64_t i = 0; i <= s->mask; i++) {
+		run = s->slots[i] ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
+}
+
+/* What eviction leaves is spread over the slots, so that no run of them grows long: taking one out
+ * of a run costs its length. */
+START_TEST(evicted_everywhere)
+{
+	struct store *store;
+	struct store_task *task;
+	struct arena a = {0};
+	struct error e;
+	char dir[] = "/tmp/weir-table-XXXXXX", cmd[64], text[32];
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(rocks_store_open(dir, 8 << 20, &store, &e), ST_OK);
+	ck_assert_int_eq(store->ops->task_open(store, "job/stage/0", &task, &e), ST_OK);
+	struct table *t = open_table(task, CROWD_BYTES);
+	double fullest = 0;
+	for (int epoch = 0, k = 0; epoch < CROWD_EPOCHS; epoch++) {
+		for (int i = 0; i < CROWD_ROWS; i++, k++) {
+			struct slice s = key_of(text, k);
+			uint64_t h = entity_hash(s);
+			struct entry *en;
+			ck_assert_int_eq(table_resolve(t, 0, &s, &h, 1, &en, &a, &e), ST_OK);
+			write_row(t, en, STORE_NO_DUE, k);
+		}
+		table_commit(t, slice_of("meta"));
+		ck_assert_int_eq(table_flush(t, &e), ST_OK);
+		ck_assert_int_eq(table_tidy(t, false, true, &e), ST_OK);
+		const struct space *s = &t->spaces[0];
+		double full = (double)s->count / (double)(s->mask + 1);
+		fullest = full > fullest ? full : fullest;
+		ck_assert_uint_le(longest_run(s), CROWD_RUN_MAX);
+		arena_reset(&a);
+	}
+	ck_assert_uint_gt(t->stats.evicted, CROWD_EPOCHS * CROWD_ROWS / 2);
+	ck_assert_double_gt(fullest, 0.5);
+	table_free(t);
+	arena_release(&a);
+	task->ops->task_close(task);
+	store->ops->close(store);
+	sprintf(cmd, "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("table");
@@ -383,6 +441,7 @@ int main(void)
 	tcase_add_test(tc, over_store_squeezed);
 	tcase_add_test(tc, live_buffers_fit);
 	tcase_add_test(tc, a_flush_that_fails);
+	tcase_add_test(tc, evicted_everywhere);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
