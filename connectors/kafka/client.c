@@ -106,7 +106,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *fac, const char 
 			memcpy(c->down, why, sizeof why);
 		memcpy(c->last_error, why, sizeof why);
 	}
-	if (strcmp(fac, "TXNERR") == 0) { /* "Current transaction failed in state X: WHY" */
+	if (level <= 3 && strcmp(fac, "TXNERR") == 0) { /* "Current transaction failed in state X: WHY" */
 		const char *p = strstr(text, "state ");
 		p = p ? strstr(p, ": ") : NULL;
 		snprintf(c->txn_error, sizeof c->txn_error, "%s", p ? p + 2 : text);

@@ -36,6 +36,10 @@ LOOK_LATER, NEVER_LOOK = f"{LOOK}=10000", f"{LOOK}=3600000"
 SPOIL = os.path.join(os.environ["WEIR_BUILD"], "crash", "crash_spoil")
 
 
+def full(request):
+    return len(request) > FULL
+
+
 def signal_to(node, number):
     node.process.send_signal(number)
 
@@ -341,29 +345,38 @@ def fault_kafka_names_no_broker(box, seed):
         rule = proxy.Rule(proxy.METADATA, "nobody", times=10_000)
         box.proxy.set(rule)
         box.proxy.cut_all()  # who connects anew asks who is there
-        until(lambda r=rule: r.met > 1, 60, w.say_nodes)
+        until(lambda r=rule: len(r.answers) > 1, 60, w.say_nodes)
         time.sleep(w.rng.random() / 2)
         box.proxy.set()
         w.await_work(20)
     return finish(w)
 
 
-def fault_first_batches_are_refused(box, seed):
-    """A partition whose leader has only just come refuses a batch and takes the next, which is on its way: from a
-    producer that it knows nothing of, any number is the first (Kafka 4.3.1). The one refused is not there."""
-    w = World(seed, box=box, label="refused")
+def first_batches(box, seed, label, *before):
+    w = World(seed, box=box, label=label)
     w.options = ("--commit-interval", "5s", "--memory", "64M")  # an epoch of many batches
     w.stream.produce(60_000)
     w.stream.pause()
-    rule = proxy.Rule(proxy.PRODUCE, "refuse", times=6, when=lambda request: len(request) > FULL)
-    box.proxy.set(rule)
+    refused = proxy.Rule(proxy.PRODUCE, "refuse", times=6, when=full)
+    box.proxy.set(*before, refused)
     w.node("a", brokers=box.proxied)
-    until(lambda: rule.met == rule.times, 60, w.say_nodes)
+    until(lambda: refused.met == refused.times, 60, w.say_nodes)
     box.proxy.set()
     w.stream.go()
     w.await_work()
     assert "took those after" in w.logs(), "no batch came after one refused"
     return finish(w)
+
+
+def fault_first_batches_are_refused(box, seed):
+    """A partition whose leader has only just come refuses a batch and takes the next, which is on its way: from a
+    producer that it knows nothing of, any number is the first (Kafka 4.3.1). The one refused is not there."""
+    return first_batches(box, seed, "refused")
+
+
+def fault_first_batches_are_lost_then_refused(box, seed):
+    """The same when the connection broke before: then the batch may have arrived, for all the client knows."""
+    return first_batches(box, seed, "lost", *(proxy.Rule(proxy.PRODUCE, "cut", when=full) for _ in range(3)))
 
 
 def rpc(box, seed, label, apis, actions):

@@ -242,6 +242,6 @@ def fault_snapshots_change_hands(box, seed):
         turn(w)
         w.settled("a", "b")
     w.quiet_users_come()
-    finish(w)
+    finish(w, alive=("a", "b"))
     say_changed_hands(w)
     return w

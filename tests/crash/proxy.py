@@ -54,7 +54,7 @@ def error_of(api, answer):
 
 
 def nobody(answer):
-    """An answer to Metadata (v9 and newer) without its brokers: what a cluster says whose only one is fenced."""
+    """An answer to Metadata (v9 to v12) without its brokers: what a cluster says whose only one is fenced."""
     start = 4 + 1 + 4  # number, tags, throttle time
     brokers, at = varint(answer, start)
     for _ in range(brokers - 1):
@@ -227,6 +227,7 @@ class Proxy:
                     return
                 if action == "nobody":
                     frame = nobody(frame)
+                    rule.answers.append(0)
                 if action == "delay_answer":
                     await asyncio.sleep(rule.seconds)
                 self._send(writer, frame)
@@ -234,3 +235,6 @@ class Proxy:
         except (asyncio.IncompleteReadError, OSError):
             if not held.is_set():
                 writer.transport.abort()
+        except (IndexError, struct.error):  # an answer that is not as we know it: nobody must wait for it
+            writer.transport.abort()
+            raise

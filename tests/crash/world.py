@@ -214,10 +214,12 @@ class World:
             subprocess.run(["rm", "-rf", self.folder], check=False)
 
 
-def finish(w):
-    """All of it, then clean stops."""
+def finish(w, alive=()):
+    """All of it, then clean stops; the nodes named are still there to be stopped."""
     w.stream.pause()
     w.check()
+    for name in alive:
+        assert w.nodes[name].process.poll() is None, w.nodes[name].log()[-2000:]
     for n in w.nodes.values():
         if n.process.poll() is None:
             assert n.stop() == DONE, n.log()[-2000:]

@@ -32,23 +32,26 @@ class Kafka:
                     break  # the answer alone was lost
                 if last:
                     raise
-        self._await_leaders(topic)
+        self._await_leaders(topic, partitions)
         return topic
 
-    def _await_leaders(self, topic):
+    def _await_leaders(self, topic, count):
         """Until a broker answers for each partition. One that has only just come to lead it refuses what arrives before
         and takes what is sent next; librdkafka without weir's patch then calls delivered what was refused."""
         def led():
             try:
-                for p in self.partitions(topic):
+                parts = self.partitions(topic)
+                for p in parts:
                     c.get_watermark_offsets(TopicPartition(topic, p), timeout=5)
             except KafkaException:
                 return False
-            return True
+            return len(parts) >= count
 
         c = self._reader("read_uncommitted")
-        until(led, 20, lambda: f"a leader for each partition of {topic}")
-        c.close()
+        try:
+            until(led, 20, lambda: f"a leader for each partition of {topic}")
+        finally:
+            c.close()
 
     def produce(self, topic, records):
         """Records of {key, value, partition, timestamp}, all but value optional; waits until they stand."""
