@@ -26,7 +26,7 @@ import time
 import zlib
 
 import fastavro
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -34,6 +34,8 @@ SOURCES = ("departures", "arrivals", "weather")
 TOPIC = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1",
          "message.timestamp.type": "CreateTime", "segment.ms": str(20 * 365 * 86_400_000)}
 TICK = 20_000        # records between two looks at the clock
+LEADER_WAIT = 30     # seconds
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 class Bar:
@@ -104,10 +106,22 @@ def make_topics(config, topics, partitions):
 def held_by(config, topic, partitions):
     consumer = Consumer({**config, "group.id": "unused"})
     try:
-        ends = [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=15) for p in range(partitions)]
+        ends = [bounds(consumer, TopicPartition(topic, p)) for p in range(partitions)]
         return sum(high - low for low, high in ends)
     finally:
         consumer.close()
+
+
+def bounds(consumer, partition):
+    """(low, high). A partition made a moment ago has no leader yet."""
+    until = time.monotonic() + LEADER_WAIT
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=15)
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 class Failures:

@@ -183,6 +183,7 @@ class Proxy:
             if action == "cut":
                 return
             if action == "refuse":
+                await asyncio.sleep(rule.seconds)  # meanwhile the next one is sent
                 self._send(writer, refusal(frame))
                 await writer.drain()
                 continue
