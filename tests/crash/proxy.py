@@ -67,9 +67,9 @@ def nobody(answer):
 NOT_LEADER = 6
 
 
-def refusal(request):
-    """The answer to a Produce of one partition (v9 to v12) that a broker gives which does not lead it."""
-    number, client = struct.unpack_from(">ih", request, 4)
+def produced_to(request):
+    """Where a Produce of one partition (v9 to v12) says which: (at its topic's name, its length, at its partition)."""
+    client = struct.unpack_from(">h", request, 8)[0]
     at = 4 + 4 + 2 + max(client, 0) + 1       # and its tags
     length, at = varint(request, at)          # of the transactional id
     at += max(length - 1, 0) + 2 + 4          # acks, time-out
@@ -77,7 +77,18 @@ def refusal(request):
     length, name = varint(request, at)
     partitions, at = varint(request, name + length - 1)
     assert (topics, partitions) == (2, 2), "librdkafka sends each partition's batch in a request of its own"
-    return (struct.pack(">i", number) + b"\0\2" + request[name - 1:name + length - 1] + b"\2" + request[at:at + 4] +
+    return name, length - 1, at
+
+
+def partition_of(request):
+    name, length, at = produced_to(request)
+    return request[name:name + length], struct.unpack_from(">i", request, at)[0]
+
+
+def refusal(request):
+    """The answer to such a Produce that a broker gives which does not lead the partition."""
+    name, length, at = produced_to(request)
+    return (request[4:8] + b"\0\2" + bytes([length + 1]) + request[name:name + length] + b"\2" + request[at:at + 4] +
             struct.pack(">hqqq", NOT_LEADER, -1, -1, -1) + b"\1\0\0\0" + struct.pack(">i", 0) + b"\0")
 
 
