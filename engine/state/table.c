@@ -263,25 +263,22 @@ struct slice entry_entity(const struct entry *en)
 	return (struct slice){en->key, en->key_len};
 }
 
-/* Where the clock hand is: it goes over lines of slots in steps of the golden section, which is
- * over each of them once. In their order it would leave the slots behind it empty and those
- * before it, which have filled since it was there, twice as full as all are on average: above a
- * half that is one run of hundreds of thousands of slots, and taking one out of a run costs its
- * length. */
-static uint64_t hand_slot(const struct space *s)
+/* The clock hand goes over lines of slots in steps of the golden section of them, which is over
+ * each once. In their order it would leave the slots behind it empty and those before it, which
+ * have filled since it was there, twice as full as all are on average: above a half that is one run
+ * of hundreds of thousands of slots, and taking one out of a run costs its length. */
+static uint64_t hand_step(uint64_t lines)
 {
-	uint64_t lines = (s->mask + 1) / HAND_LINE;
-	uint64_t step = (uint64_t)((double)lines * 0.6180339887498949) | 1;
-	uint64_t line = s->hand / HAND_LINE * step & (lines - 1);
-	return line * HAND_LINE + s->hand % HAND_LINE;
+	return (uint64_t)((double)lines * 0.6180339887498949) | 1;
 }
 
 /* One round of the clock hand over a space: entries not used in this epoch or the last. */
 static void space_sweep(struct table *t, struct space *s, uint64_t limit)
 {
-	uint64_t steps = s->mask + 1;
-	for (; steps && t->bytes > limit; steps--) {
-		uint64_t k = hand_slot(s);
+	uint64_t lines = (s->mask + 1) / HAND_LINE, step = hand_step(lines);
+	for (uint64_t left = s->mask + 1; left && t->bytes > limit; left--) {
+		uint64_t line = s->hand / HAND_LINE * step & (lines - 1);
+		uint64_t k = line * HAND_LINE + s->hand % HAND_LINE;
 		struct entry *en = slot_entry(s->slots[k]);
 		bool stays = !en || en->dirty || en->frozen || en->change ||
 			     ((uint32_t)t->epoch - en->used <= 1 &&

@@ -60,7 +60,6 @@ class World:
         write(os.path.join(self.folder, "event.avsc"), SCHEMA)
         self.properties = write(os.path.join(self.folder, "client.properties"), PROPERTIES)
         self.job = write(os.path.join(self.folder, "job.yaml"), job.format(topic=self.topic, shards=SHARDS))
-        until(lambda: len(self.kafka.partitions(self.topic)) == PARTITIONS, 20)
         exits(0, "deploy", self.job, "--brokers", self.box.brokers, "--prefix", self.prefix)
         self.wipes_called_for, self.checks, self.states = 0, 0, 0
         self.stream = Stream(self.box.brokers, self.topic, self.rng, rate)
