@@ -16,8 +16,8 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What Flink needs of a JVM of 17: the options of its own start scripts.
 OPENS = [f"--add-opens=java.base/java.{p}=ALL-UNNAMED" for p in ("util", "lang", "nio", "time", "net", "util.concurrent")]
 KINDS = {  # label: module, class, commit interval in ms, of the JVM
-    "Kafka Streams, commit every 100 ms": ("streams", "weir.bench.StreamsBench", 100, ["-Xmx1g"]),
-    "Kafka Streams, commit every 10 s": ("streams", "weir.bench.StreamsBench", 10_000, ["-Xmx1g"]),
+    "Kafka Streams, commit every 100 ms": ("streams", "weir.bench.StreamsBench", 100, ["-Xmx2g"]),
+    "Kafka Streams, commit every 10 s": ("streams", "weir.bench.StreamsBench", 10_000, ["-Xmx2g"]),
     "Flink, checkpoint every 10 s": ("flink", "weir.bench.FlinkBench", 10_000, ["-Xmx1g", *OPENS]),
 }
 HOP_EVENTS = 2_000_000   # hop: 13 results an event
