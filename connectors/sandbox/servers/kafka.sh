@@ -5,6 +5,10 @@
 # (short sessions, small buffers). What decides correctness is left as Kafka
 # ships it, above all transaction.partition.verification.enable.
 #
+# WEIR_SANDBOX_KAFKA_FOR=load: as Kafka ships it, for measuring: the options of
+# its own start script for the JVM, which take a minute of work to pay, and its
+# defaults for threads and segments.
+#
 # Lines of D/kafka/extra.properties, when there is one, are added at each start.
 
 kafka_ports() { echo broker controller; }
@@ -19,13 +23,20 @@ kafka_deps() {
   if [ "$v" = 4.3.1 ]; then echo sandbox; else echo "kafka-$v"; fi
 }
 
+kafka_for_load() { [ "${WEIR_SANDBOX_KAFKA_FOR:-tests}" = load ]; }
+
 kafka_java() { # OPTION... CLASS ARG...: the command line, in the array JAVA
   local k jars
   k="$CACHE/kafka-$(kafka_version)"
   # In one order always: the class archive is only used with the classpath it
   # was made with.
   jars=$(printf '%s:' "$k"/lib/*.jar)
-  JAVA=(java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData
+  JAVA=(java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+  if kafka_for_load; then
+    JAVA=(java -server -Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20
+      -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent)
+  fi
+  JAVA+=(-XX:-UsePerfData
     -Dorg.slf4j.simpleLogger.showDateTime=true
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS"
     -cp "${jars%:}")
@@ -69,6 +80,11 @@ group.consumer.min.session.timeout.ms=1000
 group.consumer.session.timeout.ms=6000
 group.consumer.min.heartbeat.interval.ms=200
 group.consumer.heartbeat.interval.ms=500
+# fast broker-death detection
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+END
+  kafka_for_load || cat <<END
 # small memory
 log.cleaner.dedupe.buffer.size=2097152
 log.cleaner.threads=1
@@ -76,9 +92,6 @@ num.network.threads=2
 num.io.threads=2
 background.threads=2
 log.segment.bytes=16777216
-# fast broker-death detection
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
 END
   [ ! -e "$D/kafka/extra.properties" ] || cat "$D/kafka/extra.properties"
 }
