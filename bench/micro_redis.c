@@ -98,7 +98,7 @@ static void run_epoch(struct bench *b, const struct field *f, uint64_t epoch, ui
 	while (ops->put(b->o, &ep) != ST_OK) /* never behind: each epoch is drained */
 		exit(1);
 	b->caller += seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
-	if (ops->drain(b->o, 60000) != ST_OK)
+	if (ops->drain(b->o, 0, 60000) != ST_OK)
 		exit(1);
 }
 

@@ -24,6 +24,12 @@ struct call {
 	uint8_t bytes[];
 };
 
+/* As counted towards the backlog. */
+static inline size_t call_bytes(const struct call *c)
+{
+	return sizeof *c + c->len;
+}
+
 /* A view with what is the same in each of its rows. */
 struct encode_view {
 	const struct online_view *view;

@@ -258,11 +258,22 @@ static enum status put(struct online *o, const struct online_epoch *ep)
 
 /* -- waiting and counters -- */
 
-static enum status drain(struct online *o, int timeout_ms)
+/* The call after which at most left_bytes are queued. Under the lock. */
+static uint64_t call_before(const struct online *o, uint64_t left_bytes)
+{
+	uint64_t seq = o->done_seq, queued = o->stats.backlog_bytes;
+	for (const struct call *c = o->head; c && queued > left_bytes; c = c->next) {
+		queued -= call_bytes(c);
+		seq = c->seq;
+	}
+	return seq;
+}
+
+static enum status drain(struct online *o, uint64_t left_bytes, int timeout_ms)
 {
 	int64_t until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
 	pthread_mutex_lock(&o->lock);
-	uint64_t seq = o->queued_seq, discarded = o->discarded;
+	uint64_t seq = call_before(o, left_bytes), discarded = o->discarded;
 	while (o->done_seq < seq && online_wait_call(o, seq, until))
 		;
 	bool done = o->done_seq >= seq && o->discarded == discarded;

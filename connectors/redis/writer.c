@@ -125,7 +125,7 @@ static struct call *queue_pop(struct online *o)
 	if (o->sent == c)
 		o->sent = NULL;
 	o->done_seq = c->task->done_seq = c->seq;
-	o->stats.backlog_bytes -= sizeof(*c) + c->len;
+	o->stats.backlog_bytes -= call_bytes(c);
 	if (o->done_seq >= o->awaited) {
 		o->awaited = UINT64_MAX; /* who waits for a later one says so again */
 		pthread_cond_broadcast(&o->changed);

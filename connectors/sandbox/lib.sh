@@ -20,6 +20,8 @@ say() { printf 'sandbox: %s\n' "$*" >&2; }
 die() { say "$*"; exit 3; }   # the outside world failed
 wrong() { say "$*"; exit 2; } # wrong use
 
+for_load() { [ "${WEIR_SANDBOX_FOR:-tests}" = load ]; } # servers that are to be fast, not small
+
 # ---- the folder ----
 
 sandbox_open() { # DIR: D, as an absolute path, under lock until we exit

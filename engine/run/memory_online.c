@@ -317,9 +317,9 @@ static uint32_t view_add(struct online *o, const struct online_view *v)
 	return n;
 }
 
-static enum status drain(struct online *o, int timeout_ms)
+static enum status drain(struct online *o, uint64_t left_bytes, int timeout_ms)
 {
-	(void)o, (void)timeout_ms;
+	(void)o, (void)left_bytes, (void)timeout_ms;
 	return ST_OK;
 }
 

@@ -347,7 +347,7 @@ void node_close(struct node *n)
 	drift_watch_close(n->drift);
 	while (n->njobs)
 		job_forget(n, &n->jobs[n->njobs - 1]);
-	if (n->conf.online_ops && n->conf.online_ops->drain(n->conf.online, DRAIN_MS) == ST_END)
+	if (n->conf.online_ops && n->conf.online_ops->drain(n->conf.online, 0, DRAIN_MS) == ST_END)
 		LOG_WARN("node", "the online store does not answer: what is missing there is "
 				 "written at the next start");
 	if (n->control)

@@ -96,9 +96,9 @@ struct online_ops {
 	 * ST_END: the rows were dropped (backlog full, store down for too long), or the store
 	 * was found to have lost rows: the task must be repaired. */
 	enum status (*put)(struct online *o, const struct online_epoch *epoch);
-	/* Waits until everything queued before the call is written, at most timeout_ms. ST_END:
-	 * not yet, or dropped. */
-	enum status (*drain)(struct online *o, int timeout_ms);
+	/* Waits until of what was queued before the call at most left_bytes are not written, at
+	 * most timeout_ms. ST_END: not yet, or dropped. */
+	enum status (*drain)(struct online *o, uint64_t left_bytes, int timeout_ms);
 	/* The task's record, after everything this object has queued for the task (it waits for
 	 * that, a bounded time). ST_END: there is none. ERR_RETRIABLE: the store does not
 	 * answer. */

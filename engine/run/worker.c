@@ -394,15 +394,17 @@ static void repartitions_trim(struct worker *w)
 }
 
 /* An online store that answers but is behind is waited for, a little in each epoch: what a full
- * backlog drops costs a repair, which is more work than the rows were. One that is down is not. */
+ * backlog drops costs a repair, which is more work than the rows were. Never until all is written:
+ * the epoch's own rows have only just been queued. One that is down is not waited for. */
 static void online_wait(struct worker *w)
 {
+	uint64_t behind = budget_behind(w->conf.memory_bytes);
 	struct online_stats st;
 	if (!w->conf.online_ops)
 		return;
 	w->conf.online_ops->stats(w->conf.online, &st);
-	if (st.up && st.backlog_bytes > budget_behind(w->conf.memory_bytes))
-		w->conf.online_ops->drain(w->conf.online, ONLINE_WAIT_MS);
+	if (st.up && st.backlog_bytes > behind)
+		w->conf.online_ops->drain(w->conf.online, behind, ONLINE_WAIT_MS);
 }
 
 /* A repair goes on in short turns: records waiting are never held up for longer. */

@@ -99,7 +99,7 @@ static enum status put(
 
 static void drained(void)
 {
-	ck_assert_msg(OPS->drain(o, DRAIN_MS) == ST_OK, "%s", stats().last_error);
+	ck_assert_msg(OPS->drain(o, 0, DRAIN_MS) == ST_OK, "%s", stats().last_error);
 }
 
 /* The record, once the store answers. */
@@ -165,7 +165,7 @@ static void repair(int64_t c)
 			ok = rows_put(OPS, o, T, c, NULL, true, &rows) == ST_OK;
 		}
 		if (ok && rows_put(OPS, o, T, c, "vw=now", true, NULL) == ST_OK)
-			OPS->drain(o, DRAIN_MS);
+			OPS->drain(o, 0, DRAIN_MS);
 	}
 }
 
@@ -351,7 +351,7 @@ static void both_put(struct online *m, int64_t *epochs)
 	enum status a = rows_put(OPS, o, tasks[task], epoch, offsets, fix, &rows);
 	enum status b = rows_put(&memory_online, m, tasks[task], epoch, offsets, fix, &rows);
 	ck_assert_int_eq(a, b);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	for (uint32_t i = 0; i < n; i++) {
 		char name[16], text[4096];
 		snprintf(name, sizeof(name), "%.*s", (int)rows.v[i].entity.len,
@@ -433,7 +433,7 @@ START_TEST(a_server_that_comes_back_empty_is_repaired)
 	stream(201, 300, NULL);
 	ck_assert(redis_server_start(&server));
 	ck_assert(TEST_WAIT(OPS->generation(o) > g));
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	/* what was in flight was sent again, and yet nobody may believe it whole */
 	ck_assert_int_eq(record(), -1);
 	ck_assert_int_eq(put(301, "a", false, "E0", 1), ST_END);
@@ -457,7 +457,7 @@ START_TEST(a_server_that_went_back_in_time_is_repaired)
 	redis_server_kill(&server);
 	ck_assert(redis_server_start(&server)); /* with the snapshot of epoch 50 */
 	ck_assert_int_eq(put(101, "a", false, "other", 1), ST_OK);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	ck_assert_int_eq(record(), 50);
 	repair(101);
 	stream_is_there(101, 101);
@@ -471,7 +471,7 @@ START_TEST(emptied_without_a_lost_connection)
 	drained();
 	cli("FLUSHALL");
 	ck_assert_int_eq(put(11, "a", false, "E0", 1), ST_OK);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	ck_assert_int_eq(put(12, "a", false, "E0", 1), ST_END);
 	repair(12);
 	stream_is_there(12, 12);
@@ -486,7 +486,7 @@ START_TEST(another_owner_repairs)
 	drained();
 	cli("FLUSHALL");
 	ck_assert_int_eq(put(11, "a", false, "E0", 1), ST_OK);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	ck_assert_int_eq(put(12, "a", false, "E0", 1), ST_END);
 	struct online *mine = o;
 	store_open((struct redis_conf){0});
@@ -540,7 +540,7 @@ START_TEST(a_frozen_server_never_blocks_a_put)
 	ck_assert_int_eq(rows_record(OPS, o, T, NULL), -2); /* without asking */
 	ck_assert_int_lt(test_now_ms() - begin, 450);
 	kill(server.pid, SIGCONT);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	ck_assert_int_eq(record(), taken);
 	stream_is_there(taken, taken);
 	ck_assert_int_eq(put(1000, "a", false, "E0", 1), ST_END);
@@ -558,7 +558,7 @@ START_TEST(down_for_too_long_drops_what_is_queued)
 	ck_assert_uint_gt(stats().backlog_bytes, 0);
 	ck_assert(TEST_WAIT(stats().backlog_bytes == 0));
 	ck_assert_uint_eq(stats().rows_dropped, 5 * STREAM_ENTITIES);
-	ck_assert_int_eq(OPS->drain(o, 0), ST_OK); /* nothing is queued */
+	ck_assert_int_eq(OPS->drain(o, 0, 0), ST_OK); /* nothing is queued */
 	ck_assert_int_eq(put(6, "a", false, "E0", 1), ST_END);
 	ck_assert(redis_server_start(&server));
 	ck_assert(TEST_WAIT(stats().up));
@@ -619,7 +619,7 @@ START_TEST(a_call_that_can_never_work_does_not_block_the_rest)
 	rows_add(&rows, view, "F", 1, 0, NULL, 1);
 	ck_assert_int_eq(rows_record(OPS, o, "j:s:1", NULL), -1);
 	ck_assert_int_eq(rows_put(OPS, o, "j:s:1", 1, "a", false, &rows), ST_OK);
-	OPS->drain(o, DRAIN_MS);
+	OPS->drain(o, 0, DRAIN_MS);
 	ck_assert_int_eq(rows_record(OPS, o, "j:s:1", NULL), 1);
 	ck_assert_ptr_nonnull(strstr(stats().last_error, "WRONGTYPE"));
 	ck_assert_int_eq(put(2, "b", false, "E", 1), ST_END);

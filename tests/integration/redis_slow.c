@@ -93,37 +93,70 @@ static void server_stop(struct server *s)
 	close(s->listener);
 }
 
+/* CALLS epochs of one row are queued, and none is answered yet. */
+static void queue_fill(struct server *s, struct online **o)
+{
+	struct rows rows = {0};
+	struct error e = {0};
+	char address[32];
+	server_start(s, address, sizeof address);
+	struct redis_conf conf = {.address = address, .command_ms = 1500};
+	ck_assert_int_eq(redis_open(&conf, o, &e), ST_OK);
+	struct online_view v = rows_view("vw", 0);
+	rows_add(&rows, ops->view_add(*o, &v), "E", 1, 1, "x", 1);
+	for (int64_t epoch = 1; epoch <= CALLS; epoch++)
+		ck_assert_int_eq(rows_put(ops, *o, "j:s:0", epoch, NULL, false, &rows), ST_OK);
+	rows_release(&rows);
+}
+
+static void queue_empty(struct server *s, struct online *o)
+{
+	struct online_stats st;
+	atomic_store(&s->may_answer, CALLS);
+	ck_assert_int_eq(ops->drain(o, 0, DEADLINE_MS), ST_OK);
+	ops->stats(o, &st);
+	ck_assert_uint_eq(st.calls, CALLS);
+	ck_assert_uint_eq(st.backlog_bytes, 0);
+	ck_assert_msg(st.errors == 0, "%s", st.last_error);
+	ops->close(o);
+	server_stop(s);
+}
+
 /* Answers that were too few to wake anybody are seen before the time for them is over. */
 START_TEST(few_answers_are_no_silence)
 {
-	static struct rows rows;
 	struct server s;
 	struct online *o;
 	struct online_stats st = {0};
-	struct error e = {0};
-	char address[32];
-	server_start(&s, address, sizeof address);
-	struct redis_conf conf = {.address = address, .command_ms = 1500};
-	ck_assert_int_eq(redis_open(&conf, &o, &e), ST_OK);
-	struct online_view v = rows_view("vw", 0);
-	rows_add(&rows, ops->view_add(o, &v), "E", 1, 1, "x", 1);
-	for (int64_t epoch = 1; epoch <= CALLS; epoch++)
-		ck_assert_int_eq(rows_put(ops, o, "j:s:0", epoch, NULL, false, &rows), ST_OK);
+	queue_fill(&s, &o);
 	atomic_store(&s.may_answer, ANSWERED_FIRST);
 	int64_t until = clock_mono_ns(&clock_system) + DEADLINE_MS * INT64_C(1000000);
 	while (st.calls < ANSWERED_FIRST && clock_mono_ns(&clock_system) < until) {
-		ops->drain(o, 5);
+		ops->drain(o, 0, 5);
 		ops->stats(o, &st);
 	}
 	ck_assert_uint_eq(st.calls, ANSWERED_FIRST);
-	atomic_store(&s.may_answer, CALLS);
-	ck_assert_int_eq(ops->drain(o, DEADLINE_MS), ST_OK);
+	queue_empty(&s, o);
+}
+END_TEST
+
+/* Who can do with a short queue waits for no more than that. */
+START_TEST(a_part_is_waited_for)
+{
+	struct server s;
+	struct online *o;
+	struct online_stats st;
+	queue_fill(&s, &o);
 	ops->stats(o, &st);
-	ck_assert_uint_eq(st.calls, CALLS);
-	ck_assert_msg(st.errors == 0, "%s", st.last_error);
-	ops->close(o);
-	server_stop(&s);
-	rows_release(&rows);
+	uint64_t call = st.backlog_bytes / CALLS, left = (CALLS - ANSWERED_FIRST) * call;
+	ck_assert_int_eq(ops->drain(o, st.backlog_bytes, 0), ST_OK);
+	ck_assert_int_eq(ops->drain(o, left, 5), ST_END);
+	atomic_store(&s.may_answer, ANSWERED_FIRST);
+	ck_assert_int_eq(ops->drain(o, left, DEADLINE_MS), ST_OK);
+	ops->stats(o, &st);
+	ck_assert_uint_eq(st.backlog_bytes, left);
+	ck_assert_int_eq(ops->drain(o, left - 1, 5), ST_END);
+	queue_empty(&s, o);
 }
 END_TEST
 
@@ -133,6 +166,7 @@ int main(void)
 	TCase *t = tcase_create("slow");
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, few_answers_are_no_silence);
+	tcase_add_test(t, a_part_is_waited_for);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_set_fork_status(r, CK_NOFORK);

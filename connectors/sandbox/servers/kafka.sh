@@ -5,9 +5,8 @@
 # (short sessions, small buffers). What decides correctness is left as Kafka
 # ships it, above all transaction.partition.verification.enable.
 #
-# WEIR_SANDBOX_KAFKA_FOR=load: as Kafka ships it, for measuring: the options of
-# its own start script for the JVM, which take a minute of work to pay, and its
-# defaults for threads and segments.
+# WEIR_SANDBOX_FOR=load: as Kafka is shipped, with its own start script's options
+# of the JVM, which take a minute of work to pay, and its threads and segments.
 #
 # Lines of D/kafka/extra.properties, when there is one, are added at each start.
 
@@ -23,8 +22,6 @@ kafka_deps() {
   if [ "$v" = 4.3.1 ]; then echo sandbox; else echo "kafka-$v"; fi
 }
 
-kafka_for_load() { [ "${WEIR_SANDBOX_KAFKA_FOR:-tests}" = load ]; }
-
 kafka_java() { # OPTION... CLASS ARG...: the command line, in the array JAVA
   local k jars
   k="$CACHE/kafka-$(kafka_version)"
@@ -32,7 +29,7 @@ kafka_java() { # OPTION... CLASS ARG...: the command line, in the array JAVA
   # was made with.
   jars=$(printf '%s:' "$k"/lib/*.jar)
   JAVA=(java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
-  if kafka_for_load; then
+  if for_load; then
     JAVA=(java -server -Xms1g -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20
       -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent)
   fi
@@ -84,7 +81,7 @@ group.consumer.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 END
-  kafka_for_load || cat <<END
+  for_load || cat <<END
 # small memory
 log.cleaner.dedupe.buffer.size=2097152
 log.cleaner.threads=1
