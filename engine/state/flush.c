@@ -18,6 +18,9 @@
 #define FLUSH_DIRTY_ROWS 200000
 #define FLUSH_DIRTY_SHARE 4 /* early, when a quarter of the budget is dirty */
 
+/* Rows and their entries lie anywhere in memory: each is asked for so many before its turn. */
+#define AHEAD_ROWS 16
+
 struct flush {
 	pthread_t thread;
 	struct store_task *store;
@@ -90,6 +93,24 @@ static uint32_t space_rank(const struct flush *f, uint32_t space)
 	return rank;
 }
 
+static void entry_ahead(const struct flush *f, uint32_t i)
+{
+	if (i + AHEAD_ROWS < f->n)
+		__builtin_prefetch(f->items[i + AHEAD_ROWS].en, 1);
+}
+
+/* What is read of an item in the order of keys: the item, then its entry and its row. */
+static void sorted_ahead(const struct flush *f, const struct flush_key *keys, uint32_t i)
+{
+	if (i + 2 * AHEAD_ROWS < f->n)
+		__builtin_prefetch(&f->items[keys[i + 2 * AHEAD_ROWS].index]);
+	if (i + AHEAD_ROWS >= f->n)
+		return;
+	const struct flush_item *it = &f->items[keys[i + AHEAD_ROWS].index];
+	__builtin_prefetch(it->en);
+	__builtin_prefetch(it->row);
+}
+
 /* f->writes, in key order, from the frozen rows. */
 static void writes_sort(struct flush *f)
 {
@@ -98,16 +119,21 @@ static void writes_sort(struct flush *f)
 	uint32_t common = f->n ? f->items[0].en->key_len : 0;
 	for (uint32_t i = 0; i < f->nspaces; i++)
 		ranks[i] = space_rank(f, i);
-	for (uint32_t i = 1; i < f->n; i++)
+	for (uint32_t i = 1; i < f->n; i++) {
+		entry_ahead(f, i);
 		common = common_bytes(entry_entity(f->items[0].en), entry_entity(f->items[i].en),
 		        common);
-	for (uint32_t i = 0; i < f->n; i++)
+	}
+	for (uint32_t i = 0; i < f->n; i++) {
+		entry_ahead(f, i);
 		keys[i] = (struct flush_key){
 		        eight_bytes(entry_entity(f->items[i].en), common), i,
 		        ranks[f->items[i].en->space]};
+	}
 	qsort_r(keys, f->n, sizeof *keys, key_cmp, f->items);
 	f->writes = xmalloc((f->n + 1) * sizeof *f->writes);
 	for (uint32_t i = 0; i < f->n; i++) {
+		sorted_ahead(f, keys, i);
 		const struct flush_item *it = &f->items[keys[i].index];
 		f->writes[i] = (struct store_write){
 		        .key = {f->spaces[it->en->space].conf.name,
@@ -147,8 +173,11 @@ static void freeze(struct flush *f, const struct dirty *d)
 static void freeze_all(struct table *t, struct flush *f)
 {
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
-	for (uint32_t i = 0; i < t->ndirty; i++)
+	for (uint32_t i = 0; i < t->ndirty; i++) {
+		if (i + AHEAD_ROWS < t->ndirty)
+			__builtin_prefetch(t->dirty[i + AHEAD_ROWS].en, 1);
 		freeze(f, &t->dirty[i]);
+	}
 	t->nfrozen = f->n;
 	t->ndirty = 0;
 	t->dirty_bytes = 0;
@@ -215,6 +244,7 @@ static void thaw_written(struct table *t, const struct flush *f)
 static void thaw(const struct flush *f)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
+		entry_ahead(f, i);
 		if (f->items[i].disowned)
 			free(f->items[i].row);
 		f->items[i].en->frozen = 0;

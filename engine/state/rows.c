@@ -9,7 +9,8 @@
 #include "state/table_inside.h"
 
 #define NEW_ROW_BYTES 200            /* room for changes, beside an eighth of the row */
-#define PACKED_KEEP_BYTES (1u << 20) /* kept between epochs */
+#define FIRST_ROW_BYTES 384          /* for a new entity's */
+#define PACKED_KEEP_BYTES (4u << 20) /* kept between epochs: its pages need not come anew */
 #define DIRTY_MIN 256
 #define DIRTY_GROWTH 4 /* by a quarter */
 #define LIVE_LOOK_CHANGES 64
@@ -182,7 +183,7 @@ struct heap *entry_write(struct table *t, struct entry *en)
 	uint32_t cap = 0, len = 0;
 	if (en->row)
 		len = pack_row_bytes((struct slice){en->row, en->row_len});
-	uint8_t *p = spare_take(t, len + len / 8 + NEW_ROW_BYTES, &cap);
+	uint8_t *p = spare_take(t, len ? len + len / 8 + NEW_ROW_BYTES : FIRST_ROW_BYTES, &cap);
 	c->live = (struct heap){p, en->row ? unpack(en, p) : 0, cap, 0};
 	return &c->live;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A view's rows on their way out: collected as columns, so that features made of features are
- * computed a batch at a time, then encoded once and appended to the offline topic. Each entity's
- * last row of the epoch is remembered for the online store.
+ * A view's rows on their way out: encoded once and appended to the offline topic. Where there are
+ * features made of features, rows are collected as columns first, so that those are computed a batch at
+ * a time. Each entity's last row of the epoch is remembered for the online store.
  */
 #ifndef WEIR_OPERATORS_WINDOW_ROWS_H
 #define WEIR_OPERATORS_WINDOW_ROWS_H
@@ -27,19 +27,25 @@ enum field_how { FIELD_LONG, FIELD_DOUBLE, FIELD_OTHER };
 struct row_field {
 	enum field_how how;
 	bool nullable;
+	const struct call_place *place; /* NULL: made of features */
+};
+
+struct row_cause {
+	int64_t event_time, known_at;
+	int32_t src_partition; /* -1: time passed */
+	int64_t src_offset;
 };
 
 struct rows {
 	const struct op_conf *conf;
 	const struct layout *layout;
 	const struct view_plan *plan;
-	struct column *calls; /* per call */
+	struct column *calls; /* per call: of the rows collected, or of the one being written */
 	struct row_field *fields; /* per feature */
 	struct value *entity;     /* one entity's columns */
 	uint8_t frame[AVRO_SINGLE_OBJECT_BYTES]; /* of the rows being sent */
-	uint32_t frame_len;
-	int64_t *event_time, *known_at, *src_offset;
-	int32_t *src_partition; /* below 0: an expiry row */
+	uint32_t frame_len;      /* 0: to be made again */
+	struct row_cause *causes; /* of the n rows collected */
 	struct entry **entries;
 	uint32_t n;
 	struct arena arena;       /* texts of results, programs' columns */
@@ -52,19 +58,14 @@ struct rows {
 	struct op_counts *counts;
 };
 
-struct row_cause {
-	int64_t event_time, known_at;
-	int32_t src_partition; /* -1: time passed */
-	int64_t src_offset;
-};
-
 void rows_init(struct rows *r, const struct op_conf *conf, const struct layout *l,
 	struct op_counts *counts);
 void rows_release(struct rows *r);
-/* Adds the entity's values as they stand. Sends the rows when full. */
+/* The entity's values as they stand: sent, or collected and sent when there are many. */
 enum status rows_add(struct rows *r, struct entry *en, const struct heap *h,
 	const struct row_cause *cause, struct error *e);
-/* Computes, encodes and appends what was collected, or puts it into the epoch's block. */
+/* At a batch's end: computes, encodes and appends what was collected, or puts it into the epoch's
+ * block. */
 enum status rows_send(struct rows *r, struct error *e);
 /* Appends what the epoch still holds in a block. */
 enum status rows_flush(struct rows *r, struct error *e);
