@@ -10,7 +10,7 @@
 
 #define NEW_ROW_BYTES 200            /* room for changes, beside an eighth of the row */
 #define FIRST_ROW_BYTES 384          /* for a new entity's */
-#define PACKED_KEEP_BYTES (4u << 20) /* kept between epochs: its pages need not come anew */
+#define PACKED_KEEP_BYTES (1u << 20) /* kept between epochs */
 #define DIRTY_MIN 256
 #define DIRTY_GROWTH 4 /* by a quarter */
 #define LIVE_LOOK_CHANGES 64
