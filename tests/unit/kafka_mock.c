@@ -357,20 +357,50 @@ START_TEST(refused_late)
 }
 END_TEST
 
+/* A transaction with more records than one batch holds: what is small waits in the session. */
+static void begin_much(struct rig *r)
+{
+	static uint8_t bytes[20000];
+	struct error e = {0};
+	struct slice v = {bytes, sizeof bytes};
+	ck_assert_msg(k->begin(r->s, &e) == ST_OK, "%s", e.msg);
+	for (int i = 0; i < 500; i++)
+		ck_assert_msg(k->append(r->s, r->out, 0, v, &v, NULL, 0, 0, &e) == ST_OK, "%s",
+		        e.msg);
+}
+
+/* A broker that does not know the producer yet takes a batch whatever its number, also when it has
+ * refused the one before it: that one is not to pass for delivered, and the order not to be another. */
+START_TEST(refused_before_taken)
+{
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	rd_kafka_mock_broker_set_rtt(r.mock, 1, 200); /* the next is on its way before the answer */
+	rd_kafka_mock_push_request_errors(
+	        r.mock, 0, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+	begin_much(&r);
+	ck_assert_int_eq(k->flush(r.s, &e), ST_ERR);
+	ck_assert_int_eq(e.class, ERR_ABORT);
+	ck_assert_msg(strstr(e.msg, "may have refused messages"), "%s", e.msg);
+	rd_kafka_mock_broker_set_rtt(r.mock, 1, 0);
+	ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
 /* An abort does not wait for AddPartitionsToTxn: the handle must not begin another transaction. */
 START_TEST(aborted_while_unanswered)
 {
 	struct rig r;
 	struct error e = {0};
-	static uint8_t bytes[20000]; /* what is small waits in the session until there is much */
-	struct slice v = {bytes, sizeof bytes};
 	rig_open(&r);
 	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
 	rd_kafka_mock_broker_set_rtt(r.mock, 1, 500);
-	ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
-	for (int i = 0; i < 500; i++)
-		ck_assert_msg(
-		        k->append(r.s, r.out, 0, v, &v, NULL, 0, 0, &e) == ST_OK, "%s", e.msg);
+	begin_much(&r);
 	k->abort(r.s, &e);
 	ck_assert(k->producer_ambiguous(r.s));
 	ck_assert_int_eq(k->begin(r.s, &e), ST_ERR);
@@ -393,6 +423,7 @@ int main(void)
 	tcase_add_test(t, order);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, refused_late);
+	tcase_add_test(t, refused_before_taken);
 	tcase_add_test(t, aborted_while_unanswered);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
