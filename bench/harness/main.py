@@ -221,6 +221,11 @@ def warm_up(bench):
             weir.run(bench, QUERIES["multi"], False, True, stream)
 
 
+def of(chosen_ones):
+    """Part of a kept table's name: one of a choice does not take another's place."""
+    return "".join(f"{one}-" for one in chosen_ones or ())
+
+
 def work(bench):
     args = bench.args
     warm_up(bench)
@@ -229,10 +234,10 @@ def work(bench):
         bench.keep("overhead-", "what committing costs", lines, args.events)
     elif args.scale:
         lines, right = scaled(bench)
-        bench.keep("scale-", "scale on one machine", lines, args.events)
+        bench.keep(f"scale-{of(args.users)}", "scale on one machine", lines, args.events)
     elif args.peers:
         lines, right = compared(bench)
-        bench.keep("peers-", "beside Kafka Streams and Flink", lines, args.events)
+        bench.keep(f"peers-{of(args.queries)}", "beside Kafka Streams and Flink", lines, args.events)
     elif args.latency:
         lines, right = latency.run(bench)
         bench.keep("latency-", "from produced to seen", lines, args.events)

@@ -35,7 +35,9 @@ TOPIC = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-
          "message.timestamp.type": "CreateTime", "segment.ms": str(20 * 365 * 86_400_000)}
 TICK = 20_000        # records between two looks at the clock
 LEADER_WAIT = 30     # seconds
-LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
+# Of a partition made a moment ago: from the broker, and from a client whose metadata is older.
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+              KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
 
 class Bar:

@@ -14,6 +14,8 @@ import threading
 import time
 import traceback
 
+from confluent_kafka import KafkaError, KafkaException
+
 import rows
 import watching
 import world
@@ -299,6 +301,32 @@ def slowly(names):
             file.writelines(lines[i * len(lines) // slices:(i + 1) * len(lines) // slices])
         produce.produce({"bootstrap.servers": SERVERS.brokers}, part, names, PARTITIONS)
         have["hurry"].wait(1)
+
+
+class Partition:
+    """A consumer that is told of each of the errors before the partition can be read."""
+
+    def __init__(self, *codes):
+        self.codes = list(codes)
+
+    def get_watermark_offsets(self, _partition, timeout):
+        assert timeout > 0
+        if self.codes:
+            raise KafkaException(KafkaError(self.codes.pop(0)))
+        return 3, 7
+
+
+def test_the_producer_waits_for_a_partition_just_made():
+    import produce
+    for code in (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART,
+                 KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
+        assert produce.bounds(Partition(code, code), None) == (3, 7)
+    try:
+        produce.bounds(Partition(KafkaError.TOPIC_AUTHORIZATION_FAILED), None)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    else:
+        raise AssertionError("an error that no waiting mends was waited for")
 
 
 # ---------------------------------------------------------------- (c)
