@@ -96,7 +96,7 @@ static uint32_t space_rank(const struct flush *f, uint32_t space)
 static void entry_ahead(const struct flush *f, uint32_t i)
 {
 	if (i + AHEAD_ROWS < f->n)
-		__builtin_prefetch(f->items[i + AHEAD_ROWS].en, 1);
+		entry_fetch(f->items[i + AHEAD_ROWS].en);
 }
 
 /* What is read of an item in the order of keys: the item, then its entry and its row. */
@@ -107,7 +107,7 @@ static void sorted_ahead(const struct flush *f, const struct flush_key *keys, ui
 	if (i + AHEAD_ROWS >= f->n)
 		return;
 	const struct flush_item *it = &f->items[keys[i + AHEAD_ROWS].index];
-	__builtin_prefetch(it->en);
+	entry_fetch(it->en);
 	__builtin_prefetch(it->row);
 }
 
@@ -175,7 +175,7 @@ static void freeze_all(struct table *t, struct flush *f)
 	f->items = xmalloc(t->ndirty * sizeof *f->items);
 	for (uint32_t i = 0; i < t->ndirty; i++) {
 		if (i + AHEAD_ROWS < t->ndirty)
-			__builtin_prefetch(t->dirty[i + AHEAD_ROWS].en, 1);
+			entry_fetch(t->dirty[i + AHEAD_ROWS].en);
 		freeze(f, &t->dirty[i]);
 	}
 	t->nfrozen = f->n;

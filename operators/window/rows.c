@@ -375,12 +375,14 @@ void rows_epoch_end(struct rows *r)
 enum status rows_add(struct rows *r, struct entry *en, const struct heap *h,
 	const struct row_cause *cause, struct error *e)
 {
-	if (!rows_collect(r))
-		return row_put(r, en, cause, &(struct row_values){.h = h}, e);
 	uint32_t i = r->n++;
-	results_set(r, r->calls, i, h, &r->arena);
-	r->entries[i] = en;
-	r->causes[i] = *cause;
+	if (rows_collect(r)) {
+		results_set(r, r->calls, i, h, &r->arena);
+		r->entries[i] = en;
+		r->causes[i] = *cause;
+	} else if (row_put(r, en, cause, &(struct row_values){.h = h}, e)) {
+		return ST_ERR;
+	}
 	return r->n == ROWS_MAX ? rows_send(r, e) : ST_OK;
 }
 
@@ -401,7 +403,7 @@ enum status rows_send(struct rows *r, struct error *e)
 {
 	uint32_t n = r->n;
 	r->n = r->frame_len = 0;
-	if (n && collected_send(r, n, e))
+	if (n && rows_collect(r) && collected_send(r, n, e))
 		return ST_ERR;
 	arena_reset(&r->arena);
 	return ST_OK;

@@ -45,9 +45,9 @@ struct rows {
 	struct value *entity;     /* one entity's columns */
 	uint8_t frame[AVRO_SINGLE_OBJECT_BYTES]; /* of the rows being sent */
 	uint32_t frame_len;      /* 0: to be made again */
-	struct row_cause *causes; /* of the n rows collected */
+	struct row_cause *causes; /* of the rows collected */
 	struct entry **entries;
-	uint32_t n;
+	uint32_t n;               /* rows collected, or sent, since arena was emptied */
 	struct arena arena;       /* texts of results, programs' columns */
 	struct arena epoch;       /* last rows */
 	struct arena fixed;       /* the columns above */
