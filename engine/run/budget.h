@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How --memory is divided. Everything that holds bytes for long has its part here, so that the
- * parts add up; what is left over is for the program itself, threads and allocators.
+ * parts add up. Before it is divided, PROGRAM_BYTES are taken off for the program itself.
  *
- *   node     RocksDB 1/8, the online store's backlog 1/16, jobs 3/4, the rest 1/16
+ *   node     RocksDB 3/16, the online store's backlog 1/16, jobs 11/16, the rest 1/16
  *   worker   records' queues 1/4 but at most QUEUES_BYTES_MAX, an epoch's changes 1/8, what
  *            is on its way to disk 1/16, the tables what is left
  *
@@ -16,15 +16,22 @@
 
 #define QUEUES_BYTES_MAX (UINT64_C(24) << 20)
 #define BEHIND_BYTES_MAX (UINT64_C(4) << 20)
+/* The libraries' code and data, resident before the first record: at most a quarter. */
+#define PROGRAM_BYTES (UINT64_C(32) << 20)
+
+static inline uint64_t budget_node(uint64_t memory)
+{
+	return memory - (memory / 4 < PROGRAM_BYTES ? memory / 4 : PROGRAM_BYTES);
+}
 
 static inline uint64_t budget_store(uint64_t node)
 {
-	return node / 8;
+	return budget_node(node) / 16 * 3;
 }
 
 static inline uint64_t budget_jobs(uint64_t node)
 {
-	return node / 4 * 3;
+	return budget_node(node) / 16 * 11;
 }
 
 /* Of a job that keeps copies of what other nodes run. */

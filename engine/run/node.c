@@ -3,8 +3,8 @@
 // The node: deployed jobs in, job runs out. One thread follows the control topic and publishes
 // what there is to see; everything that touches records is in the workers' threads.
 //
-// Memory: of the budget a quarter is RocksDB's, a sixteenth the online backlog's and other
-// clients', the rest is shared by the jobs.
+// Memory: how --memory is divided is in budget.h; RocksDB and the online store serve all jobs, the
+// rest is shared by them.
 #include "run/node.h"
 
 #include <stdio.h>

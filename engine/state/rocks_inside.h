@@ -67,6 +67,7 @@ void rocks_key(
 void rocks_key_row(struct buf *b, const struct rocks_task *t, struct store_key k);
 void rocks_key_timer(struct buf *b, const struct rocks_task *t, struct slice space, int64_t due,
         struct slice entity);
+bool rocks_key_is_row(struct slice key);
 /* The due of a timer's key after its first prefix bytes, and what follows: the entity. */
 int64_t rocks_key_due(struct slice key, uint32_t prefix, struct slice *entity);
 /* The range [b, end) of everything of the task. */

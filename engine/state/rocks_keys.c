@@ -29,6 +29,12 @@ void rocks_key_row(struct buf *b, const struct rocks_task *t, struct store_key k
 	buf_slice(b, k.entity);
 }
 
+bool rocks_key_is_row(struct slice key)
+{
+	const uint8_t *end = key.len ? memchr(key.p, 0, key.len) : NULL; /* of the task's name */
+	return end && end + 1 < key.p + key.len && end[1] == KIND_ROW;
+}
+
 void rocks_key_timer(struct buf *b, const struct rocks_task *t, struct slice space, int64_t due,
         struct slice entity)
 {

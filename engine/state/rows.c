@@ -175,16 +175,19 @@ const struct heap *entry_read(const struct entry *en, struct arena *a)
 struct heap *entry_write(struct table *t, struct entry *en)
 {
 	struct change *c = en->change;
-	if (c) {
+	if (c && c->live.base) {
 		c->dropped = c->packed = false;
 		return &c->live;
 	}
-	c = change_add(t, en);
+	bool again = c; /* after it was dropped */
+	if (!again)
+		c = change_add(t, en);
 	uint32_t cap = 0, len = 0;
-	if (en->row)
+	if (en->row && !again)
 		len = pack_row_bytes((struct slice){en->row, en->row_len});
 	uint8_t *p = spare_take(t, len ? len + len / 8 + NEW_ROW_BYTES : FIRST_ROW_BYTES, &cap);
-	c->live = (struct heap){p, en->row ? unpack(en, p) : 0, cap, 0};
+	c->live = (struct heap){p, len ? unpack(en, p) : 0, cap, 0};
+	c->dropped = c->packed = false;
 	return &c->live;
 }
 
@@ -193,7 +196,7 @@ void entry_drop(struct table *t, struct entry *en)
 	struct change *c = en->change ? en->change : change_add(t, en);
 	c->dropped = true;
 	c->packed = false;
-	c->live.len = c->live.garbage = 0;
+	spare_give(t, &c->live);
 	due_set(&t->spaces[en->space], en, STORE_NO_DUE);
 }
 

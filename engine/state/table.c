@@ -272,13 +272,36 @@ static uint64_t hand_step(uint64_t lines)
 	return (uint64_t)((double)lines * 0.6180339887498949) | 1;
 }
 
+/* The slots of the hand's line after so many more. */
+static const slot *sweep_line(const struct space *s, uint64_t step, uint64_t lines, uint64_t more)
+{
+	return &s->slots[((s->hand / HAND_LINE + more) * step & (lines - 1)) * HAND_LINE];
+}
+
+/* The hand is at the first slot of a line: asks for the slots of a later line, the entries of one
+ * before that, the places in the due heap of one before that. Every one lies somewhere else. */
+static void sweep_fetch(const struct space *s, uint64_t step, uint64_t lines)
+{
+	__builtin_prefetch(sweep_line(s, step, lines, 3));
+	const slot *entries = sweep_line(s, step, lines, 2);
+	const slot *dues = sweep_line(s, step, lines, 1);
+	for (uint32_t i = 0; i < HAND_LINE; i++) {
+		entry_fetch(slot_entry(entries[i]));
+		const struct entry *en = slot_entry(dues[i]);
+		if (en && en->due_pos != DUE_NONE)
+			__builtin_prefetch(&s->due[en->due_pos]);
+	}
+}
+
 /* One round of the clock hand over a space: entries not used in this epoch or the last. */
 static void space_sweep(struct table *t, struct space *s, uint64_t limit)
 {
 	uint64_t lines = (s->mask + 1) / HAND_LINE, step = hand_step(lines);
 	for (uint64_t left = s->mask + 1; left && t->bytes > limit; left--) {
-		uint64_t line = s->hand / HAND_LINE * step & (lines - 1);
-		uint64_t k = line * HAND_LINE + s->hand % HAND_LINE;
+		if (s->hand % HAND_LINE == 0)
+			sweep_fetch(s, step, lines);
+		uint64_t k = (uint64_t)(sweep_line(s, step, lines, 0) - s->slots) +
+			     s->hand % HAND_LINE;
 		struct entry *en = slot_entry(s->slots[k]);
 		bool stays = !en || en->dirty || en->frozen || en->change ||
 			     ((uint32_t)t->epoch - en->used <= 1 &&
