@@ -18,12 +18,17 @@
 #include "run/commit.h"
 
 #include "base/failpoint.h"
+#include "base/human.h"
 #include "base/log.h"
 #include "run/budget.h"
 #include "run/changelog.h"
 #include "run/publish.h"
 #include "run/round.h"
 #include "run/worker.h"
+
+/* An epoch's end that takes so long is told of, with what took how long. */
+#define SLOW_COMMIT_NS INT64_C(500000000)
+#define SLOW_TOLD_EVERY_NS INT64_C(10000000000)
 
 enum status commit_ready(struct worker *w, struct error *e)
 {
@@ -130,6 +135,30 @@ void commit_blame(struct worker *w, struct task *t, const struct error *e)
 				       (!t || at.topic == LOG_TOPIC_NONE || t == w->tasks[i]);
 }
 
+static void step_end(struct worker *w, enum commit_step step)
+{
+	int64_t now = clock_mono_ns(w->conf.clock);
+	w->commit.step_ns[step] = now - w->commit.step_from_ns;
+	w->commit.step_from_ns = now;
+}
+
+static void slow_tell(struct worker *w, int64_t from)
+{
+	int64_t now = w->commit.step_from_ns;
+	char s[1 + COMMIT_STEPS][HUMAN_MAX];
+	if (now - from < SLOW_COMMIT_NS ||
+		(w->commit.told_slow_ns && now - w->commit.told_slow_ns < SLOW_TOLD_EVERY_NS))
+		return;
+	w->commit.told_slow_ns = now;
+	for (int i = 0; i < COMMIT_STEPS; i++)
+		human_duration(s[i], w->commit.step_ns[i] / 1000000);
+	LOG_INFO("commit",
+		"%s: a commit took %s: changed rows %s, until Kafka had all records %s, offsets %s, "
+		"transaction %s, state and online rows %s",
+		w->conf.plan->job->name, human_duration(s[COMMIT_STEPS], (now - from) / 1000000),
+		s[COMMIT_ROWS], s[COMMIT_FLUSH], s[COMMIT_OFFSETS], s[COMMIT_END], s[COMMIT_KEEP]);
+}
+
 /* Steps 2 to 4. */
 static enum status epoch_produce(struct worker *w, struct error *e)
 {
@@ -149,15 +178,20 @@ static enum status epoch_produce(struct worker *w, struct error *e)
 			next[n++] = (struct log_position){t->topic, t->partition, t->next_offset};
 	}
 	INVARIANT(n || !rule_kept(FP_RULE_IDLE_OFFSETS));
+	step_end(w, COMMIT_ROWS);
 	if (failpoint(FP_EPOCH_FLUSH, e))
 		return ST_ERR;
 	if (w->conf.log->flush(w->session, e)) {
 		commit_blame(w, NULL, e);
 		return ST_ERR;
 	}
+	step_end(w, COMMIT_FLUSH);
 	if (failpoint(FP_EPOCH_OFFSETS, e))
 		return ST_ERR;
-	return n ? w->conf.log->send_offsets(w->session, next, n, e) : ST_OK;
+	if (n && w->conf.log->send_offsets(w->session, next, n, e))
+		return ST_ERR;
+	step_end(w, COMMIT_OFFSETS);
+	return ST_OK;
 }
 
 /* Step 6, and the operators' side of it. */
@@ -300,7 +334,7 @@ enum status commit_epoch(struct worker *w, struct error *e)
 	}
 	if (!w->commit.dirty)
 		return ST_OK;
-	int64_t from = clock_mono_ns(w->conf.clock);
+	int64_t from = w->commit.step_from_ns = clock_mono_ns(w->conf.clock);
 	if (epoch_produce(w, e) || failpoint(FP_EPOCH_COMMIT, e)) {
 		commit_abandon(w);
 		return ST_ERR;
@@ -314,7 +348,10 @@ enum status commit_epoch(struct worker *w, struct error *e)
 			commit_abandon(w);
 		return ST_ERR;
 	}
-	epoch_committed(w, clock_mono_ns(w->conf.clock) - from);
+	step_end(w, COMMIT_END);
+	epoch_committed(w, w->commit.step_from_ns - from);
+	step_end(w, COMMIT_KEEP);
+	slow_tell(w, from);
 	if (w->conf.log->producer_ambiguous(w->session)) {
 		failpoint_at(FP_EPOCH_REINIT);
 		w->conf.log->producer_drop(w->session);

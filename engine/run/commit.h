@@ -14,6 +14,9 @@
 struct task;
 struct worker;
 
+/* What an epoch's end is made of. */
+enum commit_step { COMMIT_ROWS, COMMIT_FLUSH, COMMIT_OFFSETS, COMMIT_END, COMMIT_KEEP, COMMIT_STEPS };
+
 struct commit {
 	bool begun;            /* a transaction is open */
 	bool dirty;            /* some task has something to commit */
@@ -21,6 +24,8 @@ struct commit {
 	uint64_t appended_bytes;
 	uint64_t epochs, aborts, unknowns;
 	struct task *failed;   /* of the last epoch: its rows or its marker could not be appended */
+	int64_t step_from_ns, step_ns[COMMIT_STEPS]; /* of the last epoch that got so far */
+	int64_t told_slow_ns;  /* when the log was last told of a slow one */
 };
 
 /* Makes sure there is a usable producer: none that saw an ambiguous call (I5). */

@@ -102,6 +102,9 @@ struct operator {
 /* Other entities' expiry rows after one input record: a midnight with a million expiries must
  * not stall the stream. */
 #define EXPIRE_PER_RECORD 64
+/* Where no such rows go out, entities that time lets be forgotten: each was looked at because an event
+ * came, so two a record are enough to keep up with any number of them. */
+#define FORGET_PER_RECORD 2
 #define EXPIRE_CHUNK 4096
 
 /* What main.c hands to the engine. */

@@ -38,6 +38,7 @@ struct rocks {
 	atomic_ullong files;    /* numbers the files of rows of this process */
 	atomic_ullong keys_read;   /* since the mode was looked at last */
 	pthread_mutex_t mode_lock; /* of what follows */
+	uint32_t tasks; /* open ones */
 	enum rocks_mode mode;
 	uint64_t mode_rows; /* written since then */
 };

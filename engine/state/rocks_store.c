@@ -37,11 +37,13 @@
 #define FILES_MAX 96
 
 /* Merging costs more than writing. Each file that is there costs a read something: while all
- * state is in memory they only cost space. */
+ * state is in memory they only cost space. A file is one task's, and a read looks into its own
+ * task's alone, so as many of each task's are let come together. */
 static const struct {
-	uint32_t files_merge;   /* so many files are merged into one */
+	uint32_t files_merge;   /* so many files of each task are merged into one */
 	uint32_t space_percent; /* newer files beside the oldest, before all become one */
 } modes[] = {[ROCKS_READ] = {8, 200}, [ROCKS_UNREAD] = {24, 400}};
+#define FILES_MERGE_MAX 48 /* of all tasks */
 
 /* Looked at after so many rows written; keys read per row written that change the mode. */
 #define MODE_ROWS 50000
@@ -85,15 +87,22 @@ enum status rocks_error(const struct rocks *r, struct error *e, const char *what
 	return ST_ERR;
 }
 
-static char *mode_set(struct rocks *r, enum rocks_mode mode)
+static uint32_t files_merge(enum rocks_mode mode, uint32_t tasks)
+{
+	uint64_t files = (uint64_t)modes[mode].files_merge * (tasks ? tasks : 1);
+	return files < FILES_MERGE_MAX ? (uint32_t)files : FILES_MERGE_MAX;
+}
+
+/* With mode_lock. */
+static char *mode_set(struct rocks *r)
 {
 	char files[16], space[64], *err = NULL;
 	const char *const names[] = {
 	        "level0_file_num_compaction_trigger", "compaction_options_universal"};
 	const char *const values[] = {files, space};
-	snprintf(files, sizeof files, "%u", modes[mode].files_merge);
+	snprintf(files, sizeof files, "%u", files_merge(r->mode, r->tasks));
 	snprintf(space, sizeof space, "{max_size_amplification_percent=%u;}",
-	        modes[mode].space_percent);
+	        modes[r->mode].space_percent);
 	rocksdb_set_options(r->db, 2, names, values, &err);
 	return err;
 }
@@ -105,16 +114,28 @@ char *rocks_mode_adapt(struct rocks *r, uint32_t rows)
 	r->mode_rows += rows;
 	if (r->mode_rows >= MODE_ROWS) {
 		uint64_t reads = atomic_exchange(&r->keys_read, 0);
-		enum rocks_mode mode = r->mode;
+		enum rocks_mode before = r->mode;
 		if (reads >= r->mode_rows / MODE_READ_FROM)
-			mode = ROCKS_READ;
+			r->mode = ROCKS_READ;
 		else if (reads < r->mode_rows / MODE_UNREAD_FROM)
-			mode = ROCKS_UNREAD;
-		if (mode != r->mode)
-			err = mode_set(r, mode);
-		r->mode = mode;
+			r->mode = ROCKS_UNREAD;
+		if (r->mode != before)
+			err = mode_set(r);
 		r->mode_rows = 0;
 	}
+	pthread_mutex_unlock(&r->mode_lock);
+	return err;
+}
+
+/* A task more or less. The error as the library's. */
+static char *tasks_count(struct rocks *r, int more)
+{
+	char *err = NULL;
+	pthread_mutex_lock(&r->mode_lock);
+	uint32_t before = files_merge(r->mode, r->tasks);
+	r->tasks += (uint32_t)more;
+	if (files_merge(r->mode, r->tasks) != before)
+		err = mode_set(r);
 	pthread_mutex_unlock(&r->mode_lock);
 	return err;
 }
@@ -122,10 +143,13 @@ char *rocks_mode_adapt(struct rocks *r, uint32_t rows)
 static enum status rocks_task_open(
         struct store *s, const char *name, struct store_task **out, struct error *e)
 {
-	(void)e;
+	struct rocks *r = (struct rocks *)s;
+	char *err = tasks_count(r, 1);
+	if (err)
+		return rocks_error(r, e, "setting how files are merged", err);
 	struct rocks_task *t = xcalloc(1, sizeof *t);
 	t->task.ops = s->ops;
-	t->rocks = (struct rocks *)s;
+	t->rocks = r;
 	buf_add(&t->name, name, strlen(name) + 1);
 	*out = &t->task;
 	return ST_OK;
@@ -136,6 +160,7 @@ static void rocks_task_close(struct store_task *st)
 	if (!st)
 		return;
 	struct rocks_task *t = (struct rocks_task *)st;
+	rocksdb_free(tasks_count(t->rocks, -1));
 	buf_release(&t->name);
 	buf_release(&t->key);
 	buf_release(&t->end);
@@ -250,7 +275,7 @@ static void configure_filters(struct rocks *r)
 	rocksdb_block_based_options_set_whole_key_filtering(r->table, 0);
 	rocksdb_options_set_prefix_extractor(r->options,
 	        rocksdb_slicetransform_create(
-	                NULL, nothing, whole_key, is_row, NULL, rows_name));
+	                NULL, nothing, whole_key, is_row, is_row, rows_name));
 }
 
 static void configure_merging(struct rocks *r)
@@ -264,7 +289,7 @@ static void configure_merging(struct rocks *r)
 	rocksdb_universal_compaction_options_destroy(u);
 	rocksdb_options_set_compaction_style(o, rocksdb_universal_compaction);
 	rocksdb_options_set_level0_file_num_compaction_trigger(
-	        o, (int)modes[ROCKS_READ].files_merge);
+	        o, (int)files_merge(ROCKS_READ, 1));
 	rocksdb_options_set_level0_slowdown_writes_trigger(o, FILES_SLOW);
 	rocksdb_options_set_level0_stop_writes_trigger(o, FILES_MAX);
 }

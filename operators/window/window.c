@@ -303,6 +303,7 @@ static enum status window_batch(struct op *op, const struct batch *b, const int6
 		program_run(op->view->input, b->cols, b->n, w.in, a, &op->counts.program);
 		arguments_clean(op, &w, a);
 	}
+	uint32_t others = op->view->expiry ? EXPIRE_PER_RECORD : FORGET_PER_RECORD;
 	feeds_fill(op, &w, a);
 	rows_take(op, &w, a);
 	if (table_resolve(op->conf.table, op->conf.space, w.entities, w.hashes, w.n, w.entries,
@@ -314,7 +315,7 @@ static enum status window_batch(struct op *op, const struct batch *b, const int6
 			if (take(op, &w, k++, e))
 				return ST_ERR;
 		}
-		if (fire_others(op, stream_time[i], EXPIRE_PER_RECORD, a, e) < 0)
+		if (fire_others(op, stream_time[i], others, a, e) < 0)
 			return ST_ERR;
 	}
 	return rows_send(&op->rows, e);

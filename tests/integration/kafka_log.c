@@ -505,6 +505,44 @@ START_TEST(pause_resume)
 }
 END_TEST
 
+#define LARGE_KEY 900000 /* more than a partition's part of an answer: one batch comes all the same */
+#define LARGE_EACH 12
+
+/* While a consumer is slower than the broker, its queue is full again and again. */
+START_TEST(full_queue_in_turn)
+{
+	char name[100], group[100];
+	struct log_broker *b = broker();
+	struct member *m = calloc(1, sizeof *m);
+	struct slice key = {memset(malloc(LARGE_KEY), 'k', LARGE_KEY), LARGE_KEY};
+	make_topic(b, unique(name, "turn"), 4);
+	for (int i = 0; i < 4 * LARGE_EACH; i++) {
+		struct slice value = slice_of("7");
+		OK(k->put(b, name, i % 4, key, &value, NULL, E));
+	}
+	member_open(m, b, unique(group, "grp"), "txn.turn", NULL, name);
+	int counts[4] = {0}, most = 0;
+	for (int64_t until = now_ms() + WAIT_MS; most < LARGE_EACH && now_ms() < until;) {
+		int before = m->nseen;
+		struct error e = {0};
+		ck_assert_int_eq(member_poll(m, 50, &e), ST_OK);
+		for (int i = before; i < m->nseen; i++) {
+			int n = ++counts[m->seen[i].partition];
+			most = n > most ? n : most;
+		}
+		usleep((useconds_t)(m->nseen - before) * 10000); /* the work of a slow one */
+	}
+	ck_assert_int_eq(most, LARGE_EACH);
+	for (int p = 0; p < 4; p++)
+		ck_assert_msg(counts[p] >= LARGE_EACH / 2, "partition %d had %d of %d when another was through",
+		        p, counts[p], LARGE_EACH);
+	k->session_close(m->s);
+	free((void *)(uintptr_t)key.p);
+	free(m);
+	k->close(b);
+}
+END_TEST
+
 START_TEST(truncated_input)
 {
 	char name[100], group[100];
@@ -642,6 +680,7 @@ int main(void)
 	tcase_add_test(t, partitions_come_later);
 	tcase_add_test(t, pause_and_seek_among_transactions);
 	tcase_add_loop_test(t, pause_resume, 0, 2);
+	tcase_add_test(t, full_queue_in_turn);
 	tcase_add_test(t, truncated_input);
 	tcase_add_test(t, beside);
 	tcase_add_test(t, same_instance);

@@ -427,6 +427,81 @@ START_TEST(share_of_memory_falls)
 }
 END_TEST
 
+static const char forgetful_text[] =
+	"job: f\n"
+	"sources:\n"
+	"  events:\n"
+	"    topic: events\n"
+	"    format: json\n"
+	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["
+	"{\"name\":\"user\",\"type\":\"string\"},"
+	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}\n"
+	"    time: at\n"
+	"    key: user\n"
+	"    lateness: 1m\n"
+	"views:\n"
+	"  users:\n"
+	"    entity: [user]\n"
+	"    from: events\n"
+	"    expiry: none\n"
+	"    features:\n"
+	"      n: count() over 1h\n";
+
+static void user_event(struct log_broker *b, int user, int64_t at)
+{
+	char key[16], text[80];
+	snprintf(key, sizeof key, "u%d", user);
+	snprintf(text, sizeof text, "{\"user\":\"%s\",\"at\":%lld}", key, (long long)at);
+	struct slice k = slice_of(key), value = slice_of(text);
+	memory_log_produce(b, "events", 0, &k, &value, at);
+}
+
+static uint64_t forgotten_after(struct worker *k, struct clock_manual *clock, int64_t offset)
+{
+	for (int i = 0; i < 1000 && (!k->ntasks || k->tasks[0]->next_offset < offset); i++)
+		worker_go(k, clock);
+	ck_assert_int_eq(k->tasks[0]->next_offset, offset);
+	const struct op_slot *s = &k->tasks[0]->ops[0];
+	return s->def->counts(s->op)->forgotten;
+}
+
+#define FORGETFUL_USERS 1000
+#define FORGETFUL_RECORDS 10
+
+/* The end of an hour makes all of its entities due: they go a few at a time, and the rest when nothing
+ * comes. */
+START_TEST(forgets_a_few_a_record)
+{
+	struct clock_manual clock;
+	int32_t partitions = 1;
+	struct worker *k;
+	clock_manual_init(&clock, 1000000000);
+	struct log_broker *broker = memory_log_new();
+	struct job *job = job_of(slice_of(forgetful_text));
+	struct plan *plan = plan_of(job, broker, &partitions);
+	struct worker_conf c = conf_of(plan, broker, &clock);
+	worker_begin(&c, &k);
+	for (int i = 0; i < FORGETFUL_USERS; i++)
+		user_event(broker, i, 1700000000000);
+	ck_assert_uint_eq(forgotten_after(k, &clock, FORGETFUL_USERS), 0);
+	for (int i = 0; i < FORGETFUL_RECORDS; i++)
+		user_event(broker, FORGETFUL_USERS, 1700100000000);
+	uint64_t n = forgotten_after(k, &clock, FORGETFUL_USERS + FORGETFUL_RECORDS);
+	ck_assert_uint_ge(n, FORGETFUL_RECORDS);
+	ck_assert_uint_le(n, FORGET_PER_RECORD * FORGETFUL_RECORDS);
+	for (int i = 0; i < 1000 && n < FORGETFUL_USERS; i++) {
+		clock.now_ms += 100;
+		worker_go(k, &clock);
+		n = forgotten_after(k, &clock, FORGETFUL_USERS + FORGETFUL_RECORDS);
+	}
+	ck_assert_uint_eq(n, FORGETFUL_USERS);
+	worker_close(k);
+	memory_log.close(broker);
+	plan_free(plan);
+	job_free(job);
+}
+END_TEST
+
 int main(void)
 {
 	log_level_set(LOG_LVL_ERROR);
@@ -439,6 +514,7 @@ int main(void)
 	tcase_add_loop_test(tc, blocks, 0, 5);
 	tcase_add_loop_test(tc, blocks_on_disk, 0, 3);
 	tcase_add_test(tc, share_of_memory_falls);
+	tcase_add_test(tc, forgets_a_few_a_record);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

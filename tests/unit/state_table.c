@@ -264,6 +264,47 @@ START_TEST(live_buffers_fit)
 }
 END_TEST
 
+#define FORGOTTEN 2000
+
+/* A midnight forgets many at once: each is looked at live, and none is kept so. Another row may come
+ * to one in the same epoch. */
+START_TEST(forgotten_rows_are_not_live)
+{
+	struct table *t = open_table(NULL, 1 << 30);
+	struct arena a = {0};
+	struct error e;
+	struct entry *en[FORGOTTEN];
+	char text[32];
+	for (int epoch = 1; epoch <= 2; epoch++) {
+		for (int k = 0; k < FORGOTTEN; k++) {
+			struct slice s = key_of(text, k);
+			uint64_t hash = entity_hash(s);
+			ck_assert_int_eq(
+			        table_resolve(t, 0, &s, &hash, 1, &en[k], &a, &e), ST_OK);
+			live_write(entry_write(t, en[k]), k % 100, epoch);
+			entry_due_changed(t, en[k]);
+			if (epoch == 2)
+				entry_drop(t, en[k]);
+		}
+		if (epoch == 2)
+			break;
+		ck_assert_uint_gt(table_live_bytes(t), FORGOTTEN * sizeof(struct row));
+		table_commit(t, slice_of("meta"));
+	}
+	ck_assert_uint_eq(table_changed(t), FORGOTTEN);
+	ck_assert_uint_eq(table_live_bytes(t), 0);
+	ck_assert_ptr_null(entry_read(en[7], &a));
+	ck_assert_uint_eq(entry_write(t, en[7])->len, 0);
+	live_write(entry_write(t, en[7]), 7, 9);
+	entry_due_changed(t, en[7]);
+	table_commit(t, slice_of("meta"));
+	live_check(entry_write(t, en[7]), 7, 9);
+	ck_assert_ptr_null(entry_read(en[8], &a));
+	table_free(t);
+	arena_release(&a);
+}
+END_TEST
+
 /* A store whose write waits until it may go on, and then fails or not. */
 struct gate {
 	struct store_task task;
@@ -440,6 +481,7 @@ int main(void)
 	tcase_add_test(tc, over_store_with_room);
 	tcase_add_test(tc, over_store_squeezed);
 	tcase_add_test(tc, live_buffers_fit);
+	tcase_add_test(tc, forgotten_rows_are_not_live);
 	tcase_add_test(tc, a_flush_that_fails);
 	tcase_add_test(tc, evicted_everywhere);
 	suite_add_tcase(s, tc);
