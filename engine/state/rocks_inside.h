@@ -37,10 +37,11 @@ struct rocks {
 	uint64_t reserve_bytes; /* left free on the disk: for the memtables and other writers */
 	atomic_ullong files;    /* numbers the files of rows of this process */
 	atomic_ullong keys_read;   /* since the mode was looked at last */
+	atomic_uint tasks;         /* open ones */
 	pthread_mutex_t mode_lock; /* of what follows */
-	uint32_t tasks; /* open ones */
 	enum rocks_mode mode;
-	uint64_t mode_rows; /* written since then */
+	uint32_t files_merge; /* how many files come together, as set last */
+	uint64_t mode_rows;   /* written since then */
 };
 
 struct rocks_task {

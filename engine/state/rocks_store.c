@@ -33,8 +33,8 @@
 #define BACKGROUND_JOBS 2
 #define READAHEAD_BYTES (64 << 10) /* of each file being merged */
 /* Sorted files beside each other: writes slow down from here, and wait from there. */
-#define FILES_SLOW 64
-#define FILES_MAX 96
+#define FILES_SLOW 96
+#define FILES_MAX 128
 
 /* Merging costs more than writing. Each file that is there costs a read something: while all
  * state is in memory they only cost space. A file is one task's, and a read looks into its own
@@ -93,14 +93,13 @@ static uint32_t files_merge(enum rocks_mode mode, uint32_t tasks)
 	return files < FILES_MERGE_MAX ? (uint32_t)files : FILES_MERGE_MAX;
 }
 
-/* With mode_lock. */
-static char *mode_set(struct rocks *r)
+static char *merging_set(struct rocks *r)
 {
 	char files[16], space[64], *err = NULL;
 	const char *const names[] = {
 	        "level0_file_num_compaction_trigger", "compaction_options_universal"};
 	const char *const values[] = {files, space};
-	snprintf(files, sizeof files, "%u", files_merge(r->mode, r->tasks));
+	snprintf(files, sizeof files, "%u", r->files_merge);
 	snprintf(space, sizeof space, "{max_size_amplification_percent=%u;}",
 	        modes[r->mode].space_percent);
 	rocksdb_set_options(r->db, 2, names, values, &err);
@@ -114,28 +113,19 @@ char *rocks_mode_adapt(struct rocks *r, uint32_t rows)
 	r->mode_rows += rows;
 	if (r->mode_rows >= MODE_ROWS) {
 		uint64_t reads = atomic_exchange(&r->keys_read, 0);
-		enum rocks_mode before = r->mode;
+		enum rocks_mode mode = r->mode;
 		if (reads >= r->mode_rows / MODE_READ_FROM)
-			r->mode = ROCKS_READ;
+			mode = ROCKS_READ;
 		else if (reads < r->mode_rows / MODE_UNREAD_FROM)
-			r->mode = ROCKS_UNREAD;
-		if (r->mode != before)
-			err = mode_set(r);
+			mode = ROCKS_UNREAD;
+		uint32_t files = files_merge(mode, atomic_load(&r->tasks));
+		bool same = mode == r->mode && files == r->files_merge;
+		r->mode = mode;
+		r->files_merge = files;
 		r->mode_rows = 0;
+		if (!same)
+			err = merging_set(r);
 	}
-	pthread_mutex_unlock(&r->mode_lock);
-	return err;
-}
-
-/* A task more or less. The error as the library's. */
-static char *tasks_count(struct rocks *r, int more)
-{
-	char *err = NULL;
-	pthread_mutex_lock(&r->mode_lock);
-	uint32_t before = files_merge(r->mode, r->tasks);
-	r->tasks += (uint32_t)more;
-	if (files_merge(r->mode, r->tasks) != before)
-		err = mode_set(r);
 	pthread_mutex_unlock(&r->mode_lock);
 	return err;
 }
@@ -143,13 +133,11 @@ static char *tasks_count(struct rocks *r, int more)
 static enum status rocks_task_open(
         struct store *s, const char *name, struct store_task **out, struct error *e)
 {
-	struct rocks *r = (struct rocks *)s;
-	char *err = tasks_count(r, 1);
-	if (err)
-		return rocks_error(r, e, "setting how files are merged", err);
+	(void)e;
 	struct rocks_task *t = xcalloc(1, sizeof *t);
 	t->task.ops = s->ops;
-	t->rocks = r;
+	t->rocks = (struct rocks *)s;
+	atomic_fetch_add(&t->rocks->tasks, 1);
 	buf_add(&t->name, name, strlen(name) + 1);
 	*out = &t->task;
 	return ST_OK;
@@ -160,7 +148,7 @@ static void rocks_task_close(struct store_task *st)
 	if (!st)
 		return;
 	struct rocks_task *t = (struct rocks_task *)st;
-	rocksdb_free(tasks_count(t->rocks, -1));
+	atomic_fetch_sub(&t->rocks->tasks, 1);
 	buf_release(&t->name);
 	buf_release(&t->key);
 	buf_release(&t->end);
@@ -280,6 +268,7 @@ static void configure_filters(struct rocks *r)
 
 static void configure_merging(struct rocks *r)
 {
+	r->files_merge = files_merge(ROCKS_READ, 1);
 	rocksdb_options_t *o = r->options;
 	rocksdb_universal_compaction_options_t *u =
 	        rocksdb_universal_compaction_options_create();
@@ -289,7 +278,7 @@ static void configure_merging(struct rocks *r)
 	rocksdb_universal_compaction_options_destroy(u);
 	rocksdb_options_set_compaction_style(o, rocksdb_universal_compaction);
 	rocksdb_options_set_level0_file_num_compaction_trigger(
-	        o, (int)files_merge(ROCKS_READ, 1));
+	        o, (int)r->files_merge);
 	rocksdb_options_set_level0_slowdown_writes_trigger(o, FILES_SLOW);
 	rocksdb_options_set_level0_stop_writes_trigger(o, FILES_MAX);
 }

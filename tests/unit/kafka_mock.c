@@ -393,6 +393,42 @@ START_TEST(refused_before_taken)
 END_TEST
 
 /* An abort does not wait for AddPartitionsToTxn: the handle must not begin another transaction. */
+#define FETCH 1 /* number of the request */
+
+/* A broker that misses an offset which it has is asked again; one that does not have it is believed. */
+START_TEST(offset_missed_for_a_moment)
+{
+	struct rig r;
+	struct error e = {0};
+	struct log_record rec[10];
+	struct log_reader *reader;
+	uint32_t n = 0, seen = 0;
+	rig_open(&r);
+	struct slice value = slice_of("v");
+	for (int i = 0; i < 5; i++)
+		ck_assert_msg(k->put(r.b, "out", 0, slice_of("k"), &value, NULL, &e) == ST_OK,
+		        "%s", e.msg);
+	rd_kafka_mock_push_request_errors(r.mock, FETCH, 2, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+	        RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+	ck_assert(k->reader_open(r.b, "out", 0, 1, 1 << 20, &reader, &e) == ST_OK);
+	for (int i = 0; i < POLLS_MAX && seen < 4; i++, seen += n) {
+		ck_assert_msg(k->reader_poll(reader, 100, rec, 10, &n, &e) == ST_OK, "%s", e.msg);
+		ck_assert(!n || rec[0].offset == 1 + seen);
+	}
+	ck_assert_uint_eq(seen, 4);
+	k->reader_close(reader);
+	ck_assert(k->reader_open(r.b, "out", 0, 50, 1 << 20, &reader, &e) == ST_OK);
+	enum status st = ST_OK;
+	for (int i = 0; i < POLLS_MAX && st == ST_OK; i++)
+		st = k->reader_poll(reader, 100, rec, 10, &n, &e);
+	ck_assert_int_eq(st, ST_ERR);
+	ck_assert_int_eq(e.class, ERR_FATAL);
+	ck_assert_msg(strstr(e.msg, "out[0] does not have offset 50"), "%s", e.msg);
+	k->reader_close(reader);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(aborted_while_unanswered)
 {
 	struct rig r;
@@ -424,6 +460,7 @@ int main(void)
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, refused_late);
 	tcase_add_test(t, refused_before_taken);
+	tcase_add_test(t, offset_missed_for_a_moment);
 	tcase_add_test(t, aborted_while_unanswered);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

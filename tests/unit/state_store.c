@@ -550,7 +550,7 @@ static uint32_t tables(const char *dir)
 }
 
 #define MERGE_WRITES 60
-#define FILES_READ (8 * TASKS + 2) /* about so many are left beside each other */
+#define FILES_READ (8 * TASKS + 8) /* so many are left at most, of which a run may be several */
 #define MERGE_DEADLINE_S 120 /* against hanging: the machine has other things to do */
 
 /* Files gather while nobody reads, and are merged when somebody does. */
