@@ -15,15 +15,15 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker.h"
 #include "fetched.h"
 #include "limits.h"
 
 #define BATCH_BYTES_MAX ((size_t)384 << 10) /* what a processor's cache holds beside other things */
 
 /* A broker has been seen to miss an offset that it has, of a partition made a moment ago: before it
- * is believed, it is asked what it has. So often in a row, and waiting so long. */
+ * is believed, it is asked what it has. So often without a record in between. */
 #define DOUBTS_MAX 3
-#define BOUNDS_MS 5000
 
 struct log_reader {
 	struct client client;
@@ -98,8 +98,7 @@ static void absence_check(struct log_reader *r)
 	int64_t low, high;
 	r->absent = false;
 	if (r->doubts++ == DOUBTS_MAX ||
-	        rd_kafka_query_watermark_offsets(r->client.rk, r->name, r->partition, &low, &high,
-	                BOUNDS_MS) ||
+	        broker_bounds(r->client.broker, r->name, r->partition, &low, &high, NULL) ||
 	        r->position < low || r->position > high)
 		return;
 	rd_kafka_consume_stop(r->topic, r->partition);

@@ -283,7 +283,7 @@ static void configure_merging(struct rocks *r)
 	rocksdb_options_set_level0_stop_writes_trigger(o, FILES_MAX);
 }
 
-/* Memtables are small, since many rows do not go through them: the rest is for blocks. */
+/* Memtables are small, since many rows do not go through them: the rest is for the cache. */
 static void rocks_configure(struct rocks *r, uint64_t memory_bytes)
 {
 	uint64_t memtable =

@@ -175,19 +175,17 @@ const struct heap *entry_read(const struct entry *en, struct arena *a)
 struct heap *entry_write(struct table *t, struct entry *en)
 {
 	struct change *c = en->change;
-	if (c && c->live.base) {
-		c->dropped = c->packed = false;
-		return &c->live;
-	}
-	bool again = c; /* after it was dropped */
-	if (!again)
+	bool first = !c;
+	if (first)
 		c = change_add(t, en);
-	uint32_t cap = 0, len = 0;
-	if (en->row && !again)
+	c->dropped = c->packed = false;
+	if (c->live.base)
+		return &c->live;
+	uint32_t cap = 0, len = 0; /* it was dropped, if this is not the first time: from nothing */
+	if (en->row && first)
 		len = pack_row_bytes((struct slice){en->row, en->row_len});
 	uint8_t *p = spare_take(t, len ? len + len / 8 + NEW_ROW_BYTES : FIRST_ROW_BYTES, &cap);
 	c->live = (struct heap){p, len ? unpack(en, p) : 0, cap, 0};
-	c->dropped = c->packed = false;
 	return &c->live;
 }
 

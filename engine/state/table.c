@@ -272,19 +272,19 @@ static uint64_t hand_step(uint64_t lines)
 	return (uint64_t)((double)lines * 0.6180339887498949) | 1;
 }
 
-/* The slots of the hand's line after so many more. */
-static const slot *sweep_line(const struct space *s, uint64_t step, uint64_t lines, uint64_t more)
+/* Where the slots of the hand's line begin, after so many more lines. */
+static uint64_t sweep_line(const struct space *s, uint64_t step, uint64_t lines, uint64_t more)
 {
-	return &s->slots[((s->hand / HAND_LINE + more) * step & (lines - 1)) * HAND_LINE];
+	return ((s->hand / HAND_LINE + more) * step & (lines - 1)) * HAND_LINE;
 }
 
 /* The hand is at the first slot of a line: asks for the slots of a later line, the entries of one
  * before that, the places in the due heap of one before that. Every one lies somewhere else. */
 static void sweep_fetch(const struct space *s, uint64_t step, uint64_t lines)
 {
-	__builtin_prefetch(sweep_line(s, step, lines, 3));
-	const slot *entries = sweep_line(s, step, lines, 2);
-	const slot *dues = sweep_line(s, step, lines, 1);
+	const slot *entries = &s->slots[sweep_line(s, step, lines, 2)];
+	const slot *dues = &s->slots[sweep_line(s, step, lines, 1)];
+	__builtin_prefetch(&s->slots[sweep_line(s, step, lines, 3)]);
 	for (uint32_t i = 0; i < HAND_LINE; i++) {
 		entry_fetch(slot_entry(entries[i]));
 		const struct entry *en = slot_entry(dues[i]);
@@ -300,8 +300,7 @@ static void space_sweep(struct table *t, struct space *s, uint64_t limit)
 	for (uint64_t left = s->mask + 1; left && t->bytes > limit; left--) {
 		if (s->hand % HAND_LINE == 0)
 			sweep_fetch(s, step, lines);
-		uint64_t k = (uint64_t)(sweep_line(s, step, lines, 0) - s->slots) +
-			     s->hand % HAND_LINE;
+		uint64_t k = sweep_line(s, step, lines, 0) + s->hand % HAND_LINE;
 		struct entry *en = slot_entry(s->slots[k]);
 		bool stays = !en || en->dirty || en->frozen || en->change ||
 			     ((uint32_t)t->epoch - en->used <= 1 &&

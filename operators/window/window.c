@@ -5,8 +5,8 @@
 // content changes because time passed.
 //
 // Order: an entity's due rows come before its next event; other entities' due rows follow in
-// (instant, entity) order, at most EXPIRE_PER_RECORD after each record. What an entity's rows
-// hold does not depend on that limit.
+// (instant, entity) order, at most EXPIRE_PER_RECORD after each record, or FORGET_PER_RECORD where
+// none go out. What an entity's rows hold does not depend on those limits.
 // Not here: lateness (decided at the source), the state row (row.c), encoding (rows.c).
 #include <math.h>
 #include <stdlib.h>

@@ -18,17 +18,8 @@
 
 static const char job_text[] =
 	"job: t\n"
-	"sources:\n"
-	"  events:\n"
-	"    topic: events\n"
-	"    format: json\n"
-	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["
-	"{\"name\":\"user\",\"type\":\"string\"},{\"name\":\"item\",\"type\":[\"null\",\"string\"]},"
-	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},"
-	"{\"name\":\"amount\",\"type\":\"double\"}]}\n"
-	"    time: at\n"
-	"    key: user\n"
-	"    lateness: 1m\n"
+	USER_EVENTS(",{\"name\":\"item\",\"type\":[\"null\",\"string\"]},"
+		"{\"name\":\"amount\",\"type\":\"double\"}")
 	"views:\n"
 	"  users:\n"
 	"    entity: [user]\n"

@@ -392,7 +392,6 @@ START_TEST(refused_before_taken)
 }
 END_TEST
 
-/* An abort does not wait for AddPartitionsToTxn: the handle must not begin another transaction. */
 #define FETCH 1 /* number of the request */
 
 /* A broker that misses an offset which it has is asked again; one that does not have it is believed. */
@@ -429,6 +428,7 @@ START_TEST(offset_missed_for_a_moment)
 }
 END_TEST
 
+/* An abort does not wait for AddPartitionsToTxn: the handle must not begin another transaction. */
 START_TEST(aborted_while_unanswered)
 {
 	struct rig r;

@@ -429,16 +429,7 @@ END_TEST
 
 static const char forgetful_text[] =
 	"job: f\n"
-	"sources:\n"
-	"  events:\n"
-	"    topic: events\n"
-	"    format: json\n"
-	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["
-	"{\"name\":\"user\",\"type\":\"string\"},"
-	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}\n"
-	"    time: at\n"
-	"    key: user\n"
-	"    lateness: 1m\n"
+	USER_EVENTS("")
 	"views:\n"
 	"  users:\n"
 	"    entity: [user]\n"
@@ -446,15 +437,6 @@ static const char forgetful_text[] =
 	"    expiry: none\n"
 	"    features:\n"
 	"      n: count() over 1h\n";
-
-static void user_event(struct log_broker *b, int user, int64_t at)
-{
-	char key[16], text[80];
-	snprintf(key, sizeof key, "u%d", user);
-	snprintf(text, sizeof text, "{\"user\":\"%s\",\"at\":%lld}", key, (long long)at);
-	struct slice k = slice_of(key), value = slice_of(text);
-	memory_log_produce(b, "events", 0, &k, &value, at);
-}
 
 static uint64_t forgotten_after(struct worker *k, struct clock_manual *clock, int64_t offset)
 {
@@ -482,10 +464,10 @@ START_TEST(forgets_a_few_a_record)
 	struct worker_conf c = conf_of(plan, broker, &clock);
 	worker_begin(&c, &k);
 	for (int i = 0; i < FORGETFUL_USERS; i++)
-		user_event(broker, i, 1700000000000);
+		user_comes(broker, 0, i, 1700000000000);
 	ck_assert_uint_eq(forgotten_after(k, &clock, FORGETFUL_USERS), 0);
 	for (int i = 0; i < FORGETFUL_RECORDS; i++)
-		user_event(broker, FORGETFUL_USERS, 1700100000000);
+		user_comes(broker, 0, FORGETFUL_USERS, 1700100000000);
 	uint64_t n = forgotten_after(k, &clock, FORGETFUL_USERS + FORGETFUL_RECORDS);
 	ck_assert_uint_ge(n, FORGETFUL_RECORDS);
 	ck_assert_uint_le(n, FORGET_PER_RECORD * FORGETFUL_RECORDS);

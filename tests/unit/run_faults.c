@@ -12,16 +12,7 @@
 
 static const char job_text[] =
 	"job: t\n"
-	"sources:\n"
-	"  events:\n"
-	"    topic: events\n"
-	"    format: json\n"
-	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["
-	"{\"name\":\"user\",\"type\":\"string\"},"
-	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}\n"
-	"    time: at\n"
-	"    key: user\n"
-	"    lateness: 1m\n"
+	USER_EVENTS("")
 	"    idle: 30s\n"
 	"views:\n"
 	"  users:\n"
@@ -125,10 +116,7 @@ static void steps(struct world *w, int number, int n)
 
 static void event(struct world *w, int32_t partition, int user, int64_t at)
 {
-	char value[100];
-	int n = sprintf(value, "{\"user\":\"u%d\",\"at\":%lld}", user, (long long)at);
-	struct slice v = {(uint8_t *)value, (uint32_t)n};
-	memory_log_produce(w->broker, "events", partition, NULL, &v, at);
+	user_comes(w->broker, partition, user, at);
 }
 
 static uint32_t records(struct world *w, const char *topic, int32_t partition)

@@ -43,6 +43,29 @@ static inline enum memory_fault fault_random(int faults, enum memory_step step)
 	return rnd(4) ? MEM_FAIL : MEM_AMBIGUOUS;
 }
 
+/* A job's sources: events of users, with more fields behind theirs. */
+#define USER_EVENTS(more)                                                                      \
+	"sources:\n"                                                                           \
+	"  events:\n"                                                                          \
+	"    topic: events\n"                                                                  \
+	"    format: json\n"                                                                   \
+	"    schema: {\"type\":\"record\",\"name\":\"e\",\"fields\":["                           \
+	"{\"name\":\"user\",\"type\":\"string\"},"                                                \
+	"{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}" more  \
+	"]}\n"                                                                                 \
+	"    time: at\n"                                                                       \
+	"    key: user\n"                                                                      \
+	"    lateness: 1m\n"
+
+static inline void user_comes(
+        struct log_broker *broker, int32_t partition, int user, int64_t at)
+{
+	char value[100];
+	int n = sprintf(value, "{\"user\":\"u%d\",\"at\":%lld}", user, (long long)at);
+	struct slice v = {(uint8_t *)value, (uint32_t)n};
+	memory_log_produce(broker, "events", partition, NULL, &v, at);
+}
+
 static inline struct job *job_of(struct slice text)
 {
 	struct lang_env env = {.formats = formats, .aggregates = aggregates};
