@@ -205,6 +205,7 @@ enum error_class client_error_class(rd_kafka_resp_err_t err)
 	case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
 	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
 	case RD_KAFKA_RESP_ERR__IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR__DESTROY_BROKER: /* a connection given up for another to the same */
 		return ERR_RETRIABLE;
 	default:
 		return ERR_FATAL;

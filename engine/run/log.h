@@ -143,7 +143,8 @@ struct log_ops {
 	/* -- session: membership and consuming -- */
 	enum status (*session_open)(struct log_broker *b, const struct log_session_conf *conf,
 		struct log_session **out, struct error *e);
-	/* Leaves the group; revoked() is called for what is still owned. Never commits. */
+	/* Leaves the group; revoked() is called for what is still owned, as lost when the client
+	 * has closed already, which answers nothing more. Never commits. */
 	void (*session_close)(struct log_session *s);
 	/* The session's number for a topic, dense from 0; the same name gives the same number. */
 	uint32_t (*topic)(struct log_session *s, const char *name);

@@ -234,6 +234,25 @@ START_TEST(classes)
 }
 END_TEST
 
+START_TEST(offsets_asked_again)
+{
+	/* What passes by itself, also the library's own giving up of a connection. */
+	static const rd_kafka_resp_err_t passes[] = {RD_KAFKA_RESP_ERR__DESTROY_BROKER,
+	        RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT};
+	struct rig r;
+	rig_open(&r);
+	for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+		struct log_position pos = {r.in, 0, 0};
+		struct error e = {0};
+		rd_kafka_mock_push_request_errors(r.mock, 9, 1, passes[i]);
+		while (k->committed(r.s, &pos, 1, &e) != ST_OK)
+			ck_assert_msg(e.class == ERR_RETRIABLE, "class %d: %s", e.class, e.msg);
+		ck_assert_int_eq(pos.offset, LOG_OFFSET_NONE);
+	}
+	rig_close(&r);
+}
+END_TEST
+
 // ---- records on their way ----
 
 /* A record's form follows from its number: mostly small, some too large to wait with others,
@@ -456,6 +475,7 @@ int main(void)
 	tcase_add_test(t, ambiguous_init);
 	tcase_add_test(t, leaderless);
 	tcase_add_loop_test(t, classes, 0, sizeof refused / sizeof *refused);
+	tcase_add_test(t, offsets_asked_again);
 	tcase_add_test(t, order);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, refused_late);
