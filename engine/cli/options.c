@@ -40,8 +40,9 @@ const struct option common_options[] = {
                 .help = "The node's whole memory budget: queues, tables, caches."},
         {"commit-interval", OPT_DURATION, .fallback = "500ms", .min = 1, .max = 3600000,
                 .value = "DURATION",
-                .help = "How long an epoch lasts, unless the job says so itself, with "
-                        "'commit:'."},
+                .help = "Within how long of its coming an event is committed while the "
+                        "engine keeps up, and how long an epoch takes records in while it is "
+                        "behind. A job may say so itself, with 'commit:'."},
         {"changelog-min", OPT_BYTES, .fallback = "64M", .min = 1 << 10, .value = "BYTES",
                 .help = "What a partition of a changelog may always hold; beyond it and three "
                         "times its state, the state is written again and the rest deleted."},

@@ -26,6 +26,8 @@
 #include "run/round.h"
 #include "run/worker.h"
 
+#define EPOCH_PART_MIN 4 /* an epoch takes records in for this part of the interval at least */
+#define TOOK_WEIGHT 8    /* of what commits took before, beside one for the last */
 /* An epoch's end that takes so long is told of, with what took how long. */
 #define SLOW_COMMIT_NS INT64_C(500000000)
 #define SLOW_TOLD_EVERY_NS INT64_C(10000000000)
@@ -43,12 +45,41 @@ enum status commit_ready(struct worker *w, struct error *e)
 	return ST_OK;
 }
 
+/* More waits than this epoch has taken so far. */
+static bool is_behind(const struct worker *w)
+{
+	int64_t waiting = 0;
+	uint64_t taken = 0;
+	for (uint32_t i = 0; i < w->ntasks; i++) {
+		const struct task *t = w->tasks[i];
+		if (t->phase != PHASE_RUNNING)
+			continue;
+		int64_t end = w->conf.log->high_watermark(w->session, t->topic, t->partition);
+		if (end > t->next_offset)
+			waiting += end - t->next_offset;
+		taken += t->counts.records - t->committed_counts.records;
+	}
+	return waiting > (int64_t)taken;
+}
+
+int64_t commit_due_ns(const struct worker *w)
+{
+	const struct commit *c = &w->commit;
+	int64_t interval = w->conf.commit_ms * 1000000;
+	int64_t earliest = c->started_ns + interval / EPOCH_PART_MIN;
+	int64_t latest = c->started_ns + interval;
+	int64_t lead = c->took_ns < interval / 2 ? c->took_ns : interval / 2;
+	int64_t due = c->cut_ns + interval - lead;
+	if (due >= latest || is_behind(w))
+		return latest;
+	return due > earliest ? due : earliest;
+}
+
 bool commit_is_due(struct worker *w)
 {
 	if (!w->commit.dirty)
 		return false;
-	int64_t age_ns = clock_mono_ns(w->conf.clock) - w->commit.started_ns;
-	if (age_ns >= w->conf.commit_ms * 1000000)
+	if (clock_mono_ns(w->conf.clock) >= commit_due_ns(w))
 		return true;
 	uint64_t live = w->commit.appended_bytes / 4;
 	for (uint32_t i = 0; i < w->ntasks; i++)
@@ -140,6 +171,11 @@ static void step_end(struct worker *w, enum commit_step step)
 	int64_t now = clock_mono_ns(w->conf.clock);
 	w->commit.step_ns[step] = now - w->commit.step_from_ns;
 	w->commit.step_from_ns = now;
+}
+
+static void took_note(struct commit *c, int64_t took_ns)
+{
+	c->took_ns = c->took_ns ? (c->took_ns * TOOK_WEIGHT + took_ns) / (TOOK_WEIGHT + 1) : took_ns;
 }
 
 static void slow_tell(struct worker *w, int64_t from)
@@ -335,6 +371,7 @@ enum status commit_epoch(struct worker *w, struct error *e)
 	if (!w->commit.dirty)
 		return ST_OK;
 	int64_t from = w->commit.step_from_ns = clock_mono_ns(w->conf.clock);
+	w->commit.cut_ns = from;
 	if (epoch_produce(w, e) || failpoint(FP_EPOCH_COMMIT, e)) {
 		commit_abandon(w);
 		return ST_ERR;
@@ -351,6 +388,7 @@ enum status commit_epoch(struct worker *w, struct error *e)
 	step_end(w, COMMIT_END);
 	epoch_committed(w, w->commit.step_from_ns - from);
 	step_end(w, COMMIT_KEEP);
+	took_note(&w->commit, w->commit.step_from_ns - from);
 	slow_tell(w, from);
 	if (w->conf.log->producer_ambiguous(w->session)) {
 		failpoint_at(FP_EPOCH_REINIT);

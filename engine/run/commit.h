@@ -21,6 +21,8 @@ struct commit {
 	bool begun;            /* a transaction is open */
 	bool dirty;            /* some task has something to commit */
 	int64_t started_ns;    /* of the epoch's first record */
+	int64_t cut_ns;        /* when the last epoch's end began */
+	int64_t took_ns;       /* an epoch's end, on average */
 	uint64_t appended_bytes;
 	uint64_t epochs, aborts, unknowns;
 	struct task *failed;   /* of the last epoch: its rows or its marker could not be appended */
@@ -30,6 +32,10 @@ struct commit {
 
 /* Makes sure there is a usable producer: none that saw an ambiguous call (I5). */
 enum status commit_ready(struct worker *w, struct error *e);
+/* When the epoch that is open is to end: an interval after its first record where the engine is
+ * behind. Where it keeps up, early enough for all that came since the last one ended to be
+ * committed within the interval; of long commits, as early as leaves a quarter to take records in. */
+int64_t commit_due_ns(const struct worker *w);
 /* The epoch is old enough, or its overlay has reached its share of memory. */
 bool commit_is_due(struct worker *w);
 /* Ends the epoch. On failure everything has been put right (rewound, or taken over again) and

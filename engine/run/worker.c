@@ -448,8 +448,7 @@ static int poll_timeout(const struct worker *w, int timeout_ms, bool taking_over
 	timeout_ms = round_timeout(w, timeout_ms);
 	if (!w->commit.dirty)
 		return timeout_ms;
-	int64_t left = w->conf.commit_ms -
-		       (clock_mono_ns(w->conf.clock) - w->commit.started_ns) / 1000000;
+	int64_t left = (commit_due_ns(w) - clock_mono_ns(w->conf.clock) + 999999) / 1000000;
 	return left < 0 ? 0 : left < timeout_ms ? (int)left : timeout_ms;
 }
 

@@ -360,8 +360,10 @@ def first_batches(box, seed, label, *before):
     refused = set()
 
     def first(request):
-        where = full(request) and proxy.partition_of(request)
-        return where and where not in refused and not refused.add(where)
+        where = set(proxy.produced_to(request)) if full(request) else set()
+        new = where - refused
+        refused.update(new)
+        return new
 
     box.proxy.set(*before, proxy.Rule(proxy.PRODUCE, "refuse", times=100, when=first))
     w.node("a", brokers=box.proxied)

@@ -15,7 +15,7 @@ there. A request is known by its first two bytes, an answer by the request's num
   twice         the request arrives twice; the client sees one answer
   late          the connection breaks, and the request arrives later all the same
   nobody        the answer to Metadata names no broker
-  refuse        the request, a Produce, never arrives; the answer is that the broker does not lead the partition
+  refuse        the request, a Produce, never arrives; the answer is that the broker leads none of the partitions
 
 `late` is what a network may do to a request whose connection is gone, and what the model is about.
 """
@@ -68,28 +68,45 @@ NOT_LEADER = 6
 
 
 def produced_to(request):
-    """Where a Produce of one partition (v9 to v12) says which: (at its topic's name, its length, at its partition)."""
+    """Where a Produce (v9 to v12) goes: [(topic, partition)], a topic's partitions one after the other."""
     client = struct.unpack_from(">h", request, 8)[0]
     at = 4 + 4 + 2 + max(client, 0) + 1       # and its tags
     length, at = varint(request, at)          # of the transactional id
     at += max(length - 1, 0) + 2 + 4          # acks, time-out
     topics, at = varint(request, at)
-    length, name = varint(request, at)
-    partitions, at = varint(request, name + length - 1)
-    assert (topics, partitions) == (2, 2), "librdkafka sends each partition's batch in a request of its own"
-    return name, length - 1, at
+    found = []
+    for _ in range(topics - 1):
+        length, at = varint(request, at)
+        topic, at = request[at:at + length - 1], at + length - 1
+        partitions, at = varint(request, at)
+        for _ in range(partitions - 1):
+            found.append((topic, struct.unpack_from(">i", request, at)[0]))
+            records, at = varint(request, at + 4)
+            at += records - 1 + 1             # and the partition's tags
+        at += 1                               # the topic's
+    return found
 
 
-def partition_of(request):
-    name, length, at = produced_to(request)
-    return request[name:name + length], struct.unpack_from(">i", request, at)[0]
+def compact(n):
+    """A count as such answers have it: one more, in seven bits a byte, the lowest first."""
+    n, out = n + 1, b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
 
 
 def refusal(request):
-    """The answer to such a Produce that a broker gives which does not lead the partition."""
-    name, length, at = produced_to(request)
-    return (request[4:8] + b"\0\2" + bytes([length + 1]) + request[name:name + length] + b"\2" + request[at:at + 4] +
-            struct.pack(">hqqq", NOT_LEADER, -1, -1, -1) + b"\1\0\0\0" + struct.pack(">i", 0) + b"\0")
+    """The answer to such a Produce of a broker that leads none of the partitions."""
+    topics = {}
+    for topic, partition in produced_to(request):
+        topics.setdefault(topic, []).append(partition)
+    out = request[4:8] + b"\0" + compact(len(topics))
+    for topic, partitions in topics.items():
+        out += compact(len(topic)) + topic + compact(len(partitions))
+        for partition in partitions:
+            out += struct.pack(">ihqqq", partition, NOT_LEADER, -1, -1, -1) + b"\1\0\0"
+        out += b"\0"
+    return out + struct.pack(">i", 0) + b"\0"
 
 
 def commits(frame):

@@ -335,6 +335,92 @@ START_TEST(order)
 }
 END_TEST
 
+#define PRODUCE 0 /* number of the request */
+
+static size_t requests_of(struct rig *r, int16_t api)
+{
+	size_t n, found = 0;
+	rd_kafka_mock_request_t **all = rd_kafka_mock_get_requests(r->mock, &n);
+	for (size_t i = 0; i < n; i++)
+		found += rd_kafka_mock_request_api_key(all[i]) == api;
+	rd_kafka_mock_request_destroy_array(all, n);
+	return found;
+}
+
+START_TEST(one_request)
+{
+	/* Batches of many partitions go together: a broker answers one request of a connection
+	 * after another. What is refused as a whole, or lost on its way, is sent again, each
+	 * partition's records in their order, and none twice. */
+	static const rd_kafka_resp_err_t met[] = {RD_KAFKA_RESP_ERR_NO_ERROR,
+	        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT};
+	struct rig r;
+	struct error e = {0};
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	uint32_t topic = k->topic(r.s, "many"), sent = 0;
+	rd_kafka_mock_start_request_tracking(r.mock);
+	ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
+	for (size_t i = 0; i < sizeof met / sizeof *met; i++) {
+		if (met[i])
+			rd_kafka_mock_push_request_errors(r.mock, PRODUCE, 1, met[i]);
+		for (uint32_t j = 0; j < 5 * MANY; j++)
+			append_number(&r, topic, sent++);
+		ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg);
+		/* The mock does not tell where what it has already is, as Kafka does. */
+		for (int32_t p = 0; p < MANY && met[i] != RD_KAFKA_RESP_ERR__TRANSPORT; p++)
+			ck_assert_int_eq(k->delivered(r.s, topic, p), sent / MANY);
+		if (!met[i])
+			ck_assert_uint_lt(requests_of(&r, PRODUCE), MANY / 2);
+	}
+	for (int32_t p = 0; p < MANY; p++)
+		check_partition(&r, "many", p, sent);
+	rig_close(&r);
+}
+END_TEST
+
+static void append_everywhere(struct rig *r, uint32_t topic)
+{
+	struct error e = {0};
+	struct slice v = slice_of("v");
+	for (int32_t p = 0; p < MANY; p++) {
+		ck_assert(k->append(r->s, topic, p, v, &v, NULL, 0, 0, &e) == ST_OK);
+		if (p == MANY / 2)
+			ck_assert(k->append(r->s, r->out, 0, v, &v, NULL, 0, 0, &e) == ST_OK);
+	}
+}
+
+START_TEST(one_of_them_refused)
+{
+	/* One partition's refusal is its own, whatever was sent with it. */
+	struct rig r;
+	struct error e = {0};
+	struct log_position at;
+	rig_open(&r);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	uint32_t topic = k->topic(r.s, "many");
+	ck_assert_msg(k->begin(r.s, &e) == ST_OK, "%s", e.msg);
+	append_everywhere(&r, topic);
+	ck_assert_msg(k->flush(r.s, &e) == ST_OK, "%s", e.msg); /* all are in the transaction */
+	rd_kafka_mock_partition_push_request_errors(r.mock, "out", 0, PRODUCE, 1,
+	        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	append_everywhere(&r, topic);
+	ck_assert_int_eq(k->flush(r.s, &e), ST_ERR);
+	ck_assert_int_eq(e.class, ERR_FATAL);
+	ck_assert_msg(strstr(e.msg, "writing to out[0]") != NULL, "%s", e.msg);
+	ck_assert(k->refused(r.s, &at) && at.topic == r.out && at.partition == 0);
+	for (int32_t p = 0; p < MANY; p++)
+		ck_assert_int_eq(k->delivered(r.s, topic, p), 2);
+	ck_assert_msg(k->abort(r.s, &e) == ST_OK, "%s", e.msg);
+	k->producer_drop(r.s);
+	ck_assert_msg(k->producer_init(r.s, &e) == ST_OK, "%s", e.msg);
+	ck_assert_msg(epoch(&r, &e), "%s", e.msg);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(given_up)
 {
 	/* What an aborted transaction appended is in no later one; nor when its producer was
@@ -484,6 +570,8 @@ int main(void)
 	tcase_add_loop_test(t, classes, 0, sizeof refused / sizeof *refused);
 	tcase_add_test(t, offsets_asked_again);
 	tcase_add_test(t, order);
+	tcase_add_test(t, one_request);
+	tcase_add_test(t, one_of_them_refused);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, refused_late);
 	tcase_add_test(t, refused_before_taken);
