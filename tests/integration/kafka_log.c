@@ -506,10 +506,10 @@ START_TEST(pause_resume)
 END_TEST
 
 #define LARGE_KEY 900000 /* more than a partition's part of an answer: one batch comes all the same */
-#define LARGE_EACH 40
+#define LARGE_EACH 100
 
 /* While a consumer is slower than the broker, its queue is full again and again. A turn is of 32
- * answers, of which a busy broker may bring some without a record. */
+ * answers, in which others have what room the first one leaves: some turns each, then. */
 START_TEST(full_queue_in_turn)
 {
 	char name[100], group[100];
