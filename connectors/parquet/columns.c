@@ -446,7 +446,7 @@ enum status columns_samples(struct columns *c, uint32_t column, enum drift_kind 
 }
 
 struct judging {
-	struct errors errors;
+	struct errors_sums sums;
 	enum status (*each)(
 	        void *arg, const char *const *values, const struct errors *x, struct error *e);
 	void *arg;
@@ -457,16 +457,15 @@ static void judging_row(void *arg, const struct stream *s, idx_t row, uint32_t f
 	struct judging *x = arg;
 	uint64_t times = cell_count(s, first + 2, row);
 	for (uint64_t i = 0; i < times; i++)
-		errors_add(
-		        &x->errors, cell_number(s, first, row), cell_number(s, first + 1, row));
+		errors_add(&x->sums, cell_number(s, first, row), cell_number(s, first + 1, row));
 }
 
 static enum status judging_end(void *arg, const char *const *values, struct error *e)
 {
 	struct judging *x = arg;
-	enum status st = x->each(x->arg, values, &x->errors, e);
-	x->errors = (struct errors){0};
-	return st;
+	struct errors errors = errors_total(&x->sums);
+	x->sums = (struct errors_sums){0};
+	return x->each(x->arg, values, &errors, e);
 }
 
 enum status columns_errors(struct columns *c, uint32_t score, uint32_t label,

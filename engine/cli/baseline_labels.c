@@ -130,16 +130,9 @@ void baseline_label(struct baseline_ids *ids, const struct column *id,
 	x->label = number_of(label);
 }
 
-static int by_id(const void *a, const void *b)
+void baseline_met(
+        struct baseline_ids *ids, struct errors_sums *all, struct errors_sums *groups)
 {
-	return slice_cmp(((const struct scored *)a)->id, ((const struct scored *)b)->id);
-}
-
-void baseline_met(struct baseline_ids *ids, struct errors *all, struct errors *groups)
-{
-	*all = (struct errors){0};
-	if (ids->n)
-		qsort(ids->all, ids->n, sizeof *ids->all, by_id);
 	for (uint32_t i = 0; i < ids->n; i++) {
 		const struct scored *x = &ids->all[i];
 		double label = x->state == 1 ? x->label : NAN; // NaN is skipped, and counted

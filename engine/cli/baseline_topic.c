@@ -273,13 +273,12 @@ static void errors_set(struct reading *r)
 	r->b->score = arena_strdup(&r->b->arena, r->s->schema->fields[m->score].name);
 	r->b->label = arena_strdup(&r->b->arena,
 	        r->t->job->sources[m->labels->source].schema->fields[m->labels->value].name);
-	struct errors *groups = xcalloc(r->n + 1, sizeof *groups);
-	baseline_met(r->ids, &r->b->segments[0].errors, groups);
+	struct errors_sums all = {0}, *groups = xcalloc(r->n + 1, sizeof *groups);
+	baseline_met(r->ids, &all, groups);
 	for (uint32_t i = 0; i < r->b->nsegments; i++) {
 		struct baseline_segment *g = &r->b->segments[i];
 		g->has_errors = true;
-		if (i)
-			g->errors = groups[r->groups[i - 1]->number];
+		g->errors = errors_total(i ? &groups[r->groups[i - 1]->number] : &all);
 	}
 	free(groups);
 }

@@ -54,17 +54,17 @@ static void errors_close(struct op *op)
 	free(op);
 }
 
-static enum status window_load(struct op *op, struct entry *en, struct errors *all,
+static enum status window_load(struct op *op, struct entry *en, struct errors_sums *all,
         uint64_t *scores, struct arena *a, struct error *e)
 {
 	struct slice body;
 	uint32_t at = 0;
 	const struct heap *h = entry_read(en, a);
-	*all = (struct errors){0};
+	*all = (struct errors_sums){0};
 	*scores = 0;
 	while (gathered_next(h, &at, &body)) {
 		struct reader r = reader_of(body);
-		struct errors one = {0};
+		struct errors_sums one;
 		*scores += (uint64_t)reader_varint(&r);
 		if (!errors_unpack(&one, &r) || r.failed)
 			return error_set(e, ERR_FATAL, 0,
@@ -80,13 +80,14 @@ static enum status window_load(struct op *op, struct entry *en, struct errors *a
 static enum status window_tell(
         struct op *op, struct entry *en, bool last, struct arena *a, struct error *e)
 {
-	struct errors now;
+	struct errors_sums sums;
 	uint64_t scores;
 	struct slice name = entry_entity(en);
 	const struct baseline_segment *base =
 	        segment_baseline(op->channel.m, row_segment(name), a);
-	if (window_load(op, en, &now, &scores, a, e))
+	if (window_load(op, en, &sums, &scores, a, e))
 		return ST_ERR;
+	struct errors now = errors_total(&sums);
 	struct drift_pair pair = {
 	        .errors_base = base->has_errors ? &base->errors : NULL, .errors_now = &now};
 	struct verdict *v = arena_calloc(a, 1, sizeof *v);

@@ -23,13 +23,15 @@ static inline void baseline_text(struct buf *out)
 	sample_init(&x, DRIFT_NUMBER);
 	sample_init(&score, DRIFT_NUMBER);
 	sample_init(&color, DRIFT_CATEGORY);
+	struct errors_sums errors = {0};
 	s->has_errors = true;
 	for (int i = 0; i < 1000; i++) {
 		sample_add_number(&x, i / 10.0, 1);
 		sample_add_number(&score, i / 1000.0, 1);
 		sample_add_category(&color, slice_of(colors[i % 3]), 1);
-		errors_add(&s->errors, i / 1000.0, i % 2);
+		errors_add(&errors, i / 1000.0, i % 2);
 	}
+	s->errors = errors_total(&errors);
 	sample_finish(&x);
 	sample_finish(&score);
 	sample_finish(&color);

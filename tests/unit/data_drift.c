@@ -434,28 +434,89 @@ END_TEST
 
 // -- labels --
 
+static void errors_same(const struct errors_sums *x, const struct errors_sums *y)
+{
+	struct errors a = errors_total(x), b = errors_total(y);
+	ck_assert_mem_eq(&a, &b, sizeof a);
+}
+
 START_TEST(errors_of_scores)
 {
-	struct errors x = {0}, y = {0}, z;
+	struct errors_sums x = {0}, y = {0}, z;
+	struct errors is;
 	errors_add(&x, 0.25, 0);
 	errors_add(&x, 0.75, 1);
 	errors_add(&x, NAN, 1);
 	errors_add(&y, 0.85, 0);
-	ck_assert(errors_classifier(&x));
-	ck_assert_double_eq_tol(errors_brier(&x), 0.0625, 1e-15);
-	ck_assert_double_eq_tol(errors_ece(&x), 0.25, 1e-15);
+	is = errors_total(&x);
+	ck_assert(errors_classifier(&is));
+	ck_assert_double_eq_tol(errors_brier(&is), 0.0625, 1e-15);
+	ck_assert_double_eq_tol(errors_ece(&is), 0.25, 1e-15);
 	errors_merge(&x, &y);
-	ck_assert_double_eq_tol(errors_ece(&x), (0.25 + 0.25 + 0.85) / 3, 1e-15);
-	ck_assert_uint_eq(x.skipped, 1);
+	is = errors_total(&x);
+	ck_assert_double_eq_tol(errors_ece(&is), (0.25 + 0.25 + 0.85) / 3, 1e-15);
+	ck_assert_uint_eq(is.skipped, 1);
 	struct buf b = {0};
 	errors_pack(&x, &b);
 	struct reader r = reader_of(buf_view(&b));
 	ck_assert(errors_unpack(&z, &r));
-	ck_assert_double_eq(errors_ece(&z), errors_ece(&x));
+	errors_same(&z, &x);
 	errors_add(&x, 3, 5); // a regression's
-	ck_assert(isnan(errors_ece(&x)) && isnan(errors_brier(&x)));
-	ck_assert_double_eq_tol(errors_mae(&x), (0.25 + 0.25 + 0.85 + 2) / 4, 1e-15);
+	is = errors_total(&x);
+	ck_assert(isnan(errors_ece(&is)) && isnan(errors_brier(&is)));
+	ck_assert_double_eq_tol(errors_mae(&is), (0.25 + 0.25 + 0.85 + 2) / 4, 1e-15);
 	buf_release(&b);
+}
+END_TEST
+
+// Two topics are read side by side: labels come in another order each time, and are merged from
+// another number of shards.
+START_TEST(errors_in_any_order)
+{
+	enum { ROWS = 1500, SHARDS = 7 };
+	struct errors_sums up = {0}, down = {0}, shards[SHARDS] = {0}, merged = {0};
+	struct moments want = {0};
+	double score[ROWS], label[ROWS];
+	uint64_t seed = 29 + (uint64_t)_i;
+	for (int i = 0; i < ROWS; i++) {
+		score[i] = next(&seed) * next(&seed);
+		label[i] = next(&seed) < score[i];
+	}
+	for (int i = 0; i < ROWS; i++) {
+		double off = fabs(score[i] - label[i]);
+		errors_add(&up, score[i], label[i]);
+		errors_add(&down, score[ROWS - 1 - i], label[ROWS - 1 - i]);
+		errors_add(&shards[i * 31 % SHARDS], score[i], label[i]);
+		moments_add(&want, off * off);
+	}
+	for (int i = 0; i < SHARDS; i++)
+		errors_merge(&merged, &shards[i]);
+	errors_same(&up, &down);
+	errors_same(&up, &merged);
+	struct errors is = errors_total(&up);
+	ck_assert_double_eq_tol(errors_brier(&is), moments_mean(&want), 1e-15);
+	ck_assert_double_eq_tol(moments_var(&is.squared), moments_var(&want), 1e-15);
+	ck_assert_double_eq(is.squared.min, want.min);
+	ck_assert_double_eq(is.squared.max, want.max);
+}
+END_TEST
+
+// What cancels: a mean far from 0 beside its spread; a constant has none.
+START_TEST(errors_far_from_zero)
+{
+	struct errors_sums far = {0}, constant = {0};
+	for (int i = 0; i < 1000; i++) {
+		errors_add(&far, 1000 + i % 2 * 0.001, 0);
+		errors_add(&constant, 0.1, 0);
+	}
+	struct errors is = errors_total(&far);
+	ck_assert_double_eq_tol(moments_var_pop(&is.absolute), 2.5e-7, 1e-10); // squares are rounded
+	is = errors_total(&constant);
+	ck_assert_double_eq(moments_mean(&is.absolute), 0.1);
+	ck_assert_double_eq_tol(moments_var_pop(&is.absolute), 0, 1e-17);
+	constant = (struct errors_sums){0};
+	is = errors_total(&constant);
+	ck_assert(isnan(errors_mae(&is)));
 }
 END_TEST
 
@@ -508,7 +569,9 @@ static struct baseline *made(void)
 		sample_baseline(&t, "carrier", &b->arena, &g->columns[2]);
 	}
 	b->segments[0].has_errors = true;
-	errors_add(&b->segments[0].errors, 0.3, 1);
+	struct errors_sums sums = {0};
+	errors_add(&sums, 0.3, 1);
+	b->segments[0].errors = errors_total(&sums);
 	b->segments[1].values = arena_calloc(&b->arena, 1, sizeof(char *));
 	b->segments[1].values[0] = "v2";
 	sample_release(&s);
@@ -631,6 +694,8 @@ int main(void)
 	tcase_add_test(t, cells_are_right_to_a_thousandth);
 	tcase_add_test(t, quantiles_are_order_statistics);
 	tcase_add_test(t, errors_of_scores);
+	tcase_add_loop_test(t, errors_in_any_order, 0, 300);
+	tcase_add_test(t, errors_far_from_zero);
 	tcase_add_test(t, breaches);
 	tcase_add_test(t, baselines_are_read_as_written);
 	tcase_add_test(t, edited_baselines_are_refused);

@@ -11,72 +11,142 @@ static bool fits_classifier(double score, double label)
 	return score >= 0 && score <= 1 && (label == 0 || label == 1);
 }
 
-void errors_add(struct errors *x, double score, double label)
+void errors_add(struct errors_sums *x, double score, double label)
 {
-	if (!isfinite(score) || !isfinite(label) || !isfinite(score - label)) {
+	double off = fabs(score - label), square = off * off;
+	if (!isfinite(score) || !isfinite(label) || !isfinite(off)) {
 		x->skipped++;
 		return;
 	}
-	double off = score - label;
-	moments_add(&x->absolute, fabs(off));
-	moments_add(&x->squared, off * off);
+	x->least = x->n && x->least < off ? x->least : off;
+	x->most = x->n && x->most > off ? x->most : off;
+	x->n++;
+	neumaier_add(&x->absolute, off);
+	neumaier_add(&x->squared, square);
+	neumaier_add(&x->fourth, square * square);
 	if (!fits_classifier(score, label)) {
 		x->beyond++;
 		return;
 	}
 	int i = (int)(score * ERRORS_BINS);
-	struct errors_bin *bin = &x->bins[i < ERRORS_BINS ? i : ERRORS_BINS - 1];
+	struct errors_sums_bin *bin = &x->bins[i < ERRORS_BINS ? i : ERRORS_BINS - 1];
 	bin->n++;
-	bin->score += score;
+	neumaier_add(&bin->score, score);
 	bin->label += label;
 }
 
-void errors_merge(struct errors *x, const struct errors *other)
+void errors_merge(struct errors_sums *x, const struct errors_sums *other)
 {
 	x->skipped += other->skipped;
 	x->beyond += other->beyond;
-	moments_merge(&x->absolute, &other->absolute);
-	moments_merge(&x->squared, &other->squared);
+	if (other->n) {
+		x->least = x->n ? fmin(x->least, other->least) : other->least;
+		x->most = x->n ? fmax(x->most, other->most) : other->most;
+	}
+	x->n += other->n;
+	neumaier_merge(&x->absolute, &other->absolute);
+	neumaier_merge(&x->squared, &other->squared);
+	neumaier_merge(&x->fourth, &other->fourth);
 	for (int i = 0; i < ERRORS_BINS; i++) {
 		x->bins[i].n += other->bins[i].n;
-		x->bins[i].score += other->bins[i].score;
+		neumaier_merge(&x->bins[i].score, &other->bins[i].score);
 		x->bins[i].label += other->bins[i].label;
 	}
 }
 
-void errors_pack(const struct errors *x, struct buf *out)
+static void sum_pack(const struct neumaier *sum, struct buf *out)
+{
+	buf_double(out, sum->sum);
+	buf_double(out, sum->lost);
+}
+
+void errors_pack(const struct errors_sums *x, struct buf *out)
 {
 	buf_byte(out, ERRORS_VERSION);
 	buf_varint(out, (int64_t)x->skipped);
 	buf_varint(out, (int64_t)x->beyond);
-	moments_pack(&x->absolute, out);
-	moments_pack(&x->squared, out);
+	buf_varint(out, (int64_t)x->n);
+	buf_double(out, x->least);
+	buf_double(out, x->most);
+	sum_pack(&x->absolute, out);
+	sum_pack(&x->squared, out);
+	sum_pack(&x->fourth, out);
 	for (int i = 0; i < ERRORS_BINS; i++) {
 		buf_varint(out, (int64_t)x->bins[i].n);
 		if (!x->bins[i].n)
 			continue;
-		buf_double(out, x->bins[i].score);
+		sum_pack(&x->bins[i].score, out);
 		buf_double(out, x->bins[i].label);
 	}
 }
 
-bool errors_unpack(struct errors *x, struct reader *r)
+static void sum_unpack(struct neumaier *sum, struct reader *r)
 {
-	*x = (struct errors){0};
+	sum->sum = reader_double(r);
+	sum->lost = reader_double(r);
+}
+
+bool errors_unpack(struct errors_sums *x, struct reader *r)
+{
+	*x = (struct errors_sums){0};
 	if (reader_byte(r) != ERRORS_VERSION)
 		return false;
 	x->skipped = (uint64_t)reader_varint(r);
 	x->beyond = (uint64_t)reader_varint(r);
-	moments_unpack(&x->absolute, r);
-	moments_unpack(&x->squared, r);
+	x->n = (uint64_t)reader_varint(r);
+	x->least = reader_double(r);
+	x->most = reader_double(r);
+	sum_unpack(&x->absolute, r);
+	sum_unpack(&x->squared, r);
+	sum_unpack(&x->fourth, r);
 	for (int i = 0; i < ERRORS_BINS; i++) {
 		x->bins[i].n = (uint64_t)reader_varint(r);
 		if (!x->bins[i].n)
 			continue;
-		x->bins[i].score = reader_double(r);
+		sum_unpack(&x->bins[i].score, r);
 		x->bins[i].label = reader_double(r);
 	}
 	return !r->failed;
+}
+
+static void product_add(struct neumaier *s, double a, double b)
+{
+	double product = a * b;
+	neumaier_add(s, product);
+	s->lost += fma(a, b, -product);
+}
+
+/* Of n values: sum of (v - mean)^2 = sum of v^2 - 2 mean sum of v + n mean^2, in twice a double's
+ * digits, for the first two cancel the third. */
+static struct moments moments_of(uint64_t n, const struct neumaier *sum,
+        const struct neumaier *squares, double min, double max)
+{
+	if (!n)
+		return (struct moments){0};
+	double mean = neumaier_mean(sum, (double)n), whole = mean * (double)n;
+	struct neumaier m2 = *squares;
+	product_add(&m2, -2 * mean, sum->sum);
+	product_add(&m2, -2 * mean, sum->lost);
+	product_add(&m2, mean, whole);
+	product_add(&m2, mean, fma(mean, (double)n, -whole));
+	return (struct moments){.n = n,
+	        .origin = mean,
+	        .m2 = fmax(neumaier_total(&m2), 0),
+	        .min = min,
+	        .max = max};
+}
+
+struct errors errors_total(const struct errors_sums *x)
+{
+	struct errors is = {.skipped = x->skipped,
+	        .beyond = x->beyond,
+	        .absolute = moments_of(x->n, &x->absolute, &x->squared, x->least, x->most),
+	        .squared = moments_of(x->n, &x->squared, &x->fourth, x->least * x->least,
+	                x->most * x->most)};
+	for (int i = 0; i < ERRORS_BINS; i++)
+		is.bins[i] = (struct errors_bin){x->bins[i].n,
+		        neumaier_total(&x->bins[i].score), x->bins[i].label};
+	return is;
 }
 
 bool errors_classifier(const struct errors *x)
