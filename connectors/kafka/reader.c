@@ -21,10 +21,6 @@
 
 #define BATCH_BYTES_MAX ((size_t)384 << 10) /* what a processor's cache holds beside other things */
 
-/* A broker has been seen to miss an offset that it has, of a partition made a moment ago: before it
- * is believed, it is asked what it has. So often without a record in between. */
-#define DOUBTS_MAX 3
-
 struct log_reader {
 	struct client client;
 	struct fetched batch;
@@ -33,8 +29,6 @@ struct log_reader {
 	char *name;
 	int32_t partition;
 	int64_t position;
-	bool absent; /* the broker says that it does not have the position */
-	uint32_t doubts;
 	bool failed; /* pending holds an error that no retry heals */
 	bool noted;  /* pending holds an error for the next empty poll */
 	struct error pending;
@@ -44,12 +38,11 @@ static void on_failure(struct log_reader *r, const rd_kafka_message_t *m)
 {
 	const char *why = rd_kafka_message_errstr(m);
 	struct error *e = &r->pending;
-	r->absent = m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-		    m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
-	if (r->absent)
+	if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+	        m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
 		error_set(e, ERR_FATAL, m->err,
 		        "%s[%" PRId32 "] does not have offset %" PRId64
-		        " any more: it was truncated, or recreated (%s)",
+		        " any more: it was deleted (retention), truncated, or recreated (%s)",
 		        r->name, r->partition, r->position, why);
 	else
 		client_error(&r->client, e, m->err, why, "reading %s[%" PRId32 "] at %" PRId64,
@@ -87,27 +80,8 @@ static void on_message(rd_kafka_message_t *m, void *arg)
 	}
 	if (m->offset < r->position)
 		return;
-	r->doubts = 0;
 	if (!added(r, fetched_add(&r->batch, 0, m, &r->position)))
 		rd_kafka_yield(r->client.rk);
-}
-
-/* Where the broker does have the position, reading begins there again, and nothing has failed. */
-static void absence_check(struct log_reader *r)
-{
-	int64_t low, high;
-	r->absent = false;
-	if (r->doubts++ == DOUBTS_MAX ||
-	        broker_bounds(r->client.broker, r->name, r->partition, &low, &high, NULL) ||
-	        r->position < low || r->position > high)
-		return;
-	rd_kafka_consume_stop(r->topic, r->partition);
-	if (rd_kafka_consume_start_queue(r->topic, r->partition, r->position, r->queue))
-		return;
-	LOG_WARN("kafka", "%s[%" PRId32 "]: offset %" PRId64 " was not there, says the broker, which has %" PRId64
-	         " to %" PRId64 ": reading on",
-	        r->name, r->partition, r->position, low, high);
-	r->failed = r->noted = false;
 }
 
 static enum status start(struct log_reader *r, uint64_t memory_bytes, struct error *e)
@@ -162,8 +136,6 @@ enum status reader_poll(struct log_reader *r, int timeout_ms, struct log_record 
 	if (more)
 		rd_kafka_consume_callback_queue(
 		        r->queue, r->batch.n ? 0 : timeout_ms, on_message, r);
-	if (r->absent)
-		absence_check(r);
 	*n = r->batch.n;
 	if (*n > 0) {
 		client_ok(&r->client);

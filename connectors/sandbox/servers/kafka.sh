@@ -61,6 +61,8 @@ inter.broker.listener.name=PLAINTEXT
 controller.quorum.voters=1@127.0.0.1:$c
 log.dirs=$D/kafka/data
 auto.create.topics.enable=false
+# records of any age: a retention of a week deletes last year's, by their own time stamps
+log.retention.ms=-1
 # transactions and offsets on one node
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
