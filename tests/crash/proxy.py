@@ -13,7 +13,8 @@ there. A request is known by its first two bytes, an answer by the request's num
   drop_answer   the request arrives, its answer never does
   delay_answer  the answer waits
   twice         the request arrives twice; the client sees one answer
-  late          the connection breaks, and the request arrives later all the same
+  late          the connection breaks, and the request arrives later all the same: after so many seconds, or, with
+                `between`, when the next request of that kind has been answered and the client does not know it yet
   nobody        the answer to Metadata names no broker
   refuse        the request, a Produce, never arrives; the answer is that the broker leads none of the partitions
 
@@ -121,6 +122,7 @@ class Rule:
     times: int = 1
     seconds: float = 1.0
     when: object = None                 # of the frame; None: always
+    between: object = None              # for late: a kind of request; seconds is the longest wait then
     met: int = 0
     answers: list = field(default_factory=list)  # error codes that late requests got
 
@@ -129,6 +131,7 @@ class Proxy:
     def __init__(self, port, broker_port):
         self.port, self.broker_port = port, broker_port
         self.rules, self.seen, self.writers = [], Counter(), set()
+        self.latecomers = {}                # by the kind of request they wait for: [(it has come, ours is answered)]
         self.loop = asyncio.new_event_loop()
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -184,22 +187,23 @@ class Proxy:
             writer.transport.abort()
             return
         self.writers |= {writer, up}
-        asked, held = {}, asyncio.Event()  # by number: the rule for its answer, or None
+        asked, held, answered = {}, asyncio.Event(), asyncio.Event()  # by number: the rule for its answer, or None
         back = asyncio.ensure_future(self._answers(up_reader, writer, asked, held))
         try:
-            await self._requests(reader, up, writer, asked, held)
+            await self._requests(reader, up, writer, asked, held, answered)
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             if held.is_set():  # the broker's side lives until the late request has its answer
                 writer.transport.abort()
                 await asyncio.wait([back], timeout=30)
+            answered.set()
             back.cancel()
             self.writers -= {writer, up}
             for w in (writer, up):
                 w.transport.abort()
 
-    async def _requests(self, reader, up, writer, asked, held):
+    async def _requests(self, reader, up, writer, asked, held, answered):
         while True:
             frame = await self._frame(reader)
             api, _, number = struct.unpack_from(">hhi", frame)
@@ -225,7 +229,7 @@ class Proxy:
             if action == "late":
                 held.set()
                 writer.transport.abort()
-                await asyncio.sleep(rule.seconds)
+                await self._late(rule, answered)
                 self._send(up, frame)
                 await up.drain()
                 return
@@ -233,6 +237,22 @@ class Proxy:
             if action == "twice":
                 self._send(up, frame)
             await up.drain()
+
+    async def _late(self, rule, answered):
+        if rule.between is None:
+            await asyncio.sleep(rule.seconds)
+            return
+        come = asyncio.Event()
+        self.latecomers.setdefault(rule.between, []).append((come, answered))
+        try:
+            await asyncio.wait_for(come.wait(), rule.seconds)
+        except asyncio.TimeoutError:
+            pass
+
+    async def _let_in(self, api):
+        for come, answered in self.latecomers.pop(api, ()):
+            come.set()
+            await answered.wait()
 
     async def _answers(self, up_reader, writer, asked, held):
         try:
@@ -259,6 +279,7 @@ class Proxy:
                     rule.answers.append(0)
                 if action == "delay_answer":
                     await asyncio.sleep(rule.seconds)
+                await self._let_in(api)
                 self._send(writer, frame)
                 await writer.drain()
         except (asyncio.IncompleteReadError, OSError):

@@ -71,10 +71,10 @@ def reinit(w, off):
     w.stream.go()
     w.await_work()
     number = itertools.count()
-    rule = proxy.Rule(proxy.END_TXN, "late", times=12, seconds=0.35,
+    rule = proxy.Rule(proxy.END_TXN, "late", times=4, seconds=30, between=proxy.ADD_OFFSETS,
                       when=lambda frame: proxy.commits(frame) and next(number) % 4 == 0)  # not what is sent again
     w.box.proxy.set(rule)
-    until(lambda: len(rule.answers) >= 12, 120, w.say_nodes)
+    until(lambda: len(rule.answers) >= 4, 120, w.say_nodes)
     w.box.proxy.set()
 
 
