@@ -290,7 +290,7 @@ const struct command command_baseline = {
                  "set's or an export's.\n\n"
                  "Numbers, dates and times are watched as numbers; booleans, text and enums as "
                  "categories. docs/reference/drift.md has the file's format.",
-        .exits = "0  The file is written.",
+        .exits = "0  The file is written.\n1  The job file has errors.",
         .examples = "weir baseline flights.yaml delay_model --from 2013-01-01 --to 2013-04-01 "
                     "--out base.json\n"
                     "weir baseline --data train.parquet --columns score --by model_version "

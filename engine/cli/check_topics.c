@@ -18,7 +18,6 @@
 #define POLLS_EMPTY_MAX 50 /* of 200 ms, in a row */
 #define READER_BYTES ((uint64_t)8 << 20)
 #define KEYS_MAX (1u << 22) /* distinct ones remembered per source */
-#define VALUE_BYTES_MAX (8u << 20)
 #define DETAIL_MAX 300
 #define SECONDS_BELOW INT64_C(10000000000) /* ms: 26 April 1970; as seconds, the year 2286 */
 
@@ -175,7 +174,7 @@ static enum status source_sample(struct sampler *s, int32_t partitions, struct e
 	struct decoder_conf conf = {.schema = s->source->schema,
 	        .wanted = s->source->used,
 	        .schemas = s->conf->schemas,
-	        .value_bytes_max = VALUE_BYTES_MAX};
+	        .value_bytes_max = RECORD_BYTES_MAX};
 	enum status st = s->source->format->decoder_new(&conf, &s->decoder, e);
 	arena_init(&s->arena);
 	s->keyed = s->source->key_field >= 0 && partitions > 1;

@@ -81,8 +81,9 @@ static void option_says(struct buf *out, const struct option *opt)
 {
 	char env[OPTION_ENV_MAX];
 	buf_str(out, opt->help);
-	if (opt->fallback)
-		buf_printf(out, " Default: %s.", opt->fallback);
+	if (opt->fallback) /* "." and a full stop would be the folder above */
+		buf_printf(out, " Default: %s.",
+		        strcmp(opt->fallback, ".") ? opt->fallback : "the working folder");
 	if (!opt->own)
 		buf_printf(out, " Environment: %s.", option_env(opt, env));
 }

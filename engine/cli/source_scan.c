@@ -13,7 +13,6 @@
 #include "cli/scan.h"
 #include "lang/event_time.h"
 
-#define VALUE_BYTES_MAX (16u << 20)
 #define PROGRESS_EVERY 4096
 
 struct scanning {
@@ -134,7 +133,7 @@ enum status source_scan(struct source_scan *scan, struct error *e)
 	struct decoder_conf conf = {.schema = s->schema,
 	        .wanted = wanted,
 	        .schemas = scan->topic->schemas,
-	        .value_bytes_max = VALUE_BYTES_MAX};
+	        .value_bytes_max = RECORD_BYTES_MAX};
 	if (s->format->decoder_new(&conf, &r.decoder, e))
 		return ST_ERR;
 	arena_init(&r.arena);

@@ -55,6 +55,9 @@ struct schema_registrar {
 		struct error *e);
 };
 
+/* Of a source's record, whoever reads it: a node, weir try, check or baseline. */
+#define RECORD_BYTES_MAX (1u << 20)
+
 struct decoder_conf {
 	const struct schema *schema;      /* reader's schema: the contract */
 	const bool *wanted;               /* per field of schema */

@@ -138,6 +138,8 @@ static void print_monitor_state(struct buf *b, const struct job *j, const struct
 		buf_printf(b, "label: %s %s\n", l->schema->fields[m->labels->id].name,
 		        l->schema->fields[m->labels->value].name);
 		duration_line(b, "wait", m->labels->wait_ms);
+		/* Its sums in the form of another version are not read: they begin anew. */
+		buf_printf(b, "errors: version %d\n", ERRORS_VERSION);
 	}
 	if (m->skew) {
 		print_skew(b, j, m);

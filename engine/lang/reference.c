@@ -88,8 +88,8 @@ static void job_file(struct buf *out)
 	        monitor_keys);
 	keys(out, "Labels", "Below `labels` of a monitor.", label_keys);
 	keys(out, "Skew",
-	        "Below `skew` of a monitor, which then has no `columns`, `baseline`, `mode` or "
-	        "`labels`: served values are compared with what a view of the same job computed, "
+	        "Below `skew` of a monitor, which then has no `columns`, `baseline`, `mode`, "
+	        "`id`, `score` or `labels`: served values are compared with what a view of the same job computed, "
 	        "as of the prediction's time.",
 	        skew_keys);
 	tests(out);

@@ -20,7 +20,6 @@
 #define PREPARE_RETRY_MS 2000
 #define REOPEN_FIRST_MS 1000
 #define REOPEN_MAX_MS 30000
-#define VALUE_BYTES_MAX (1u << 20)
 
 struct seat { /* a worker's thread */
 	struct job_run *run;
@@ -347,7 +346,7 @@ static struct worker_conf worker_conf_of(struct seat *s)
 		.static_member = c->static_member,
 		.commit_ms = c->job->commit_ms ? c->job->commit_ms : c->commit_ms,
 		.memory_bytes = worker_share(r, c->memory_bytes),
-		.memory_now = &r->memory_now, .value_bytes_max = VALUE_BYTES_MAX,
+		.memory_now = &r->memory_now, .value_bytes_max = RECORD_BYTES_MAX,
 		.batch_bytes_max = r->batch_bytes_max,
 		.changelog_bytes_min = c->changelog_bytes_min, .standbys = r->standbys,
 		.wall_idle = true, .stop = &r->stop, .at_disk = c->at_disk};

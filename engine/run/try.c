@@ -231,7 +231,7 @@ static enum status start(struct try *t, struct error *e)
 	memory_log_tap(t->broker, tap, t);
 	struct worker_conf wc = {.plan = t->plan, .log = &memory_log, .broker = t->broker,
 		.operators = c->operators, .avro = c->avro, .clock = &clock_system, .node = "try",
-		.commit_ms = 0, .memory_bytes = TRY_MEMORY_BYTES, .value_bytes_max = 16 << 20,
+		.commit_ms = 0, .memory_bytes = TRY_MEMORY_BYTES, .value_bytes_max = RECORD_BYTES_MAX,
 		.stop = &never};
 	return worker_open(&wc, &t->worker, e);
 }

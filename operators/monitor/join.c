@@ -22,10 +22,8 @@ struct id_row {
 	uint64_t segment; /* bytes that follow */
 };
 
-#define ERRORS_ROW_FORMAT 2
-
 struct errors_row {
-	struct row_head head; /* its format is ERRORS_ROW_FORMAT */
+	struct row_head head;
 	int64_t dirty;
 	uint64_t scores; /* labelled or not */
 	struct errors_sums errors;
@@ -73,20 +71,6 @@ static void join_close(struct op *op)
 	free(op);
 }
 
-/* NULL: not this weir's. */
-static struct errors_row *errors_row(struct op *op, struct heap *h, struct error *e)
-{
-	struct errors_row *r = (struct errors_row *)h->base;
-	if (r->head.format == ERRORS_ROW_FORMAT)
-		return r;
-	error_set(e, ERR_FATAL, 0,
-		        "monitor %s: the labels of a window in its state have format %u, not %u; "
-		        "they are another weir's: let that one run the job, or remove the job "
-		        "with --purge and deploy it anew",
-		        op->channel.m->name, r->head.format, ERRORS_ROW_FORMAT);
-	return NULL;
-}
-
 /* The window's row, changed: it is sent when the watermark next passes a window's end. */
 static enum status errors_open(struct op *op, int64_t window, struct slice segment,
         struct errors_row **out, struct entry **en, struct arena *a, struct error *e)
@@ -96,13 +80,10 @@ static enum status errors_open(struct op *op, int64_t window, struct slice segme
 		return ST_ERR;
 	struct heap *h = entry_write(op->channel.conf.table, *en);
 	if (!h->len) {
-		struct errors_row fresh = {
-		        .head = {ERRORS_ROW_FORMAT, ROW_ERRORS, STORE_NO_DUE}};
+		struct errors_row fresh = {.head = {ROW_FORMAT, ROW_ERRORS, STORE_NO_DUE}};
 		row_set(h, &fresh, sizeof fresh);
 	}
-	struct errors_row *r = *out = errors_row(op, h, e);
-	if (!r)
-		return ST_ERR;
+	struct errors_row *r = *out = (struct errors_row *)h->base;
 	if (!r->dirty) {
 		int64_t from = op->channel.watermark > window ? op->channel.watermark : window;
 		r->dirty = 1;
@@ -204,10 +185,9 @@ static enum status errors_send(struct op *op, struct entry *en, struct error *e)
 	struct slice name = entry_entity(en);
 	struct part p = {
 	        .kind = PART_ERRORS, .segment = row_segment(name), .window = row_window(name)};
-	struct errors_row *r = errors_row(op, entry_write(op->channel.conf.table, en), e);
+	struct errors_row *r =
+	        (struct errors_row *)entry_write(op->channel.conf.table, en)->base;
 	int64_t end = labels_end(op->channel.m, p.window);
-	if (!r)
-		return ST_ERR;
 	if (r->dirty) {
 		op->body.len = 0;
 		buf_varint(&op->body, (int64_t)r->scores);

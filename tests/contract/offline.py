@@ -361,6 +361,13 @@ def test_try_counts_late_and_dead():
         "records": 1, "late": 0, "dead": 0, "rows": 2, "expiry_rows": 0, "drift": 0, "alerts": 0}
 
 
+def test_try_refuses_records_as_large_as_a_node_does():
+    sized = [event("a", T) | {"filler": "x" * n} for n in (1 << 20, 900_000)]
+    rows, err = tried([{"value": value} for value in sized])
+    assert "2 records, 0 late, 1 dead" in err and "too_large" in err, err
+    assert {r["source_offset"] for r in rows} == {1}
+
+
 def test_try_line_that_is_no_event():
     _, err = tried([{"value": event("a", T)}, "{broken"], code=USAGE)
     assert "events.jsonl:2" in err

@@ -11,6 +11,13 @@ static bool fits_classifier(double score, double label)
 	return score >= 0 && score <= 1 && (label == 0 || label == 1);
 }
 
+static void product_add(struct neumaier *s, double a, double b)
+{
+	double product = a * b;
+	neumaier_add(s, product);
+	s->lost += fma(a, b, -product);
+}
+
 void errors_add(struct errors_sums *x, double score, double label)
 {
 	double off = fabs(score - label), square = off * off;
@@ -22,8 +29,8 @@ void errors_add(struct errors_sums *x, double score, double label)
 	x->most = x->n && x->most > off ? x->most : off;
 	x->n++;
 	neumaier_add(&x->absolute, off);
-	neumaier_add(&x->squared, square);
-	neumaier_add(&x->fourth, square * square);
+	product_add(&x->squared, off, off);
+	product_add(&x->fourth, square, square);
 	if (!fits_classifier(score, label)) {
 		x->beyond++;
 		return;
@@ -109,13 +116,6 @@ bool errors_unpack(struct errors_sums *x, struct reader *r)
 	return !r->failed;
 }
 
-static void product_add(struct neumaier *s, double a, double b)
-{
-	double product = a * b;
-	neumaier_add(s, product);
-	s->lost += fma(a, b, -product);
-}
-
 /* Of n values: sum of (v - mean)^2 = sum of v^2 - 2 mean sum of v + n mean^2, in twice a double's
  * digits, for the first two cancel the third. */
 static struct moments moments_of(uint64_t n, const struct neumaier *sum,
@@ -124,16 +124,14 @@ static struct moments moments_of(uint64_t n, const struct neumaier *sum,
 	if (!n)
 		return (struct moments){0};
 	double mean = neumaier_mean(sum, (double)n), whole = mean * (double)n;
-	struct neumaier m2 = *squares;
-	product_add(&m2, -2 * mean, sum->sum);
-	product_add(&m2, -2 * mean, sum->lost);
-	product_add(&m2, mean, whole);
-	product_add(&m2, mean, fma(mean, (double)n, -whole));
-	return (struct moments){.n = n,
-	        .origin = mean,
-	        .m2 = fmax(neumaier_total(&m2), 0),
-	        .min = min,
-	        .max = max};
+	struct neumaier about = *squares;
+	product_add(&about, -2 * mean, sum->sum);
+	product_add(&about, -2 * mean, sum->lost);
+	product_add(&about, mean, whole);
+	product_add(&about, mean, fma(mean, (double)n, -whole));
+	double m2 = neumaier_total(&about);
+	return (struct moments){
+	        .n = n, .origin = mean, .m2 = m2 < 0 ? 0 : m2, .min = min, .max = max};
 }
 
 struct errors errors_total(const struct errors_sums *x)
