@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 HZ = os.sysconf("SC_CLK_TCK")
 EVERY = 0.25         # seconds between two looks
-LOOKS = 20           # that a figure needs
+LOOKS = 10           # that a figure needs: CPU is told in hundredths of a second
 HALF_HOUR = 1800
 
 

@@ -24,18 +24,19 @@ STAGES = (
 )
 
 
-def programs(build, redis, events):
-    return {"codecs": ["micro_codecs"], "window": ["micro_run_window", str(events)],
+def programs(build, redis, events, epoch):
+    return {"codecs": ["micro_codecs"], "window": ["micro_run_window", str(events), str(epoch)],
             "small": ["micro_kafka", "1000000", str(SMALL)], "large": ["micro_kafka", "20000", str(LARGE)],
             "redis": ["micro_redis", redis, "300000"]}
 
 
 class Stages:
-    """Microseconds of each stage, measured once; and what the window benchmark tells of its rows."""
+    """Microseconds of each stage, measured once, with so many events an epoch; and what the window benchmark tells of its
+    rows."""
 
-    def __init__(self, build, servers, events, env):
-        self.us, out = {}, {}
-        for name, (program, *args) in programs(build, servers.redis, events).items():
+    def __init__(self, build, servers, events, epoch, env):
+        self.us, self.epoch, out = {}, epoch, {}
+        for name, (program, *args) in programs(build, servers.redis, events, epoch).items():
             done = subprocess.run(["taskset", "-c", "0", f"{build}/bench/{program}", *args], capture_output=True, text=True,
                                   env=env, check=False)
             if done.returncode:
@@ -53,7 +54,7 @@ class Stages:
     def lines(self):
         return ["| stage alone | us | |", "|-|-|-|", *(f"| {name} | {self.us[name]:.3f} | {remark} |"
                                                          for name, _, _, _, remark in STAGES),
-                "", f"State of the window benchmark: {self.state}."]
+                "", f"The window benchmark has {self.epoch:,} events an epoch, as the job with rows had. Its state: {self.state}."]
 
     def parts(self, figures, events, fmt, sink):
         """(stage, how often an event, us each) of multi."""
