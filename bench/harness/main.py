@@ -126,8 +126,8 @@ def measured(bench, rows):
 def summed(bench, multi):
     """Each stage alone, and the whole jobs as sums of them."""
     say("measuring each stage alone")
-    like = multi.get(("json", "rows")) or next(iter(multi.values()))
-    alone = stages.Stages(bench.build, bench.servers, bench.args.events, bench.args.events // like.more["epochs"], bench.env)
+    epoch = bench.args.events // multi["json", "rows"].more["epochs"]
+    alone = stages.Stages(bench.build, bench.servers, bench.args.events, epoch, bench.env)
     lines = alone.lines()
     for (fmt, sink), figures in multi.items():
         lines += ["", *alone.sum_of(figures, bench.args.events, fmt, sink, f"multi, {fmt}, {SINKS[sink]}")]

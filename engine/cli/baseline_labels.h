@@ -19,8 +19,7 @@ void baseline_score(struct baseline_ids *ids, const struct column *id,
 /* After all scores. The first label of an id counts, if it is in time. */
 void baseline_label(struct baseline_ids *ids, const struct column *id,
         const struct column *label, int64_t event_time);
-/* Scores with labels, of all and by group (zeroed before), The ids
- * are gone then. */
+/* Scores with labels, of all and by group; both zeroed before. The ids are gone then. */
 void baseline_met(
         struct baseline_ids *ids, struct errors_sums *all, struct errors_sums *groups);
 

@@ -48,16 +48,14 @@ enum status commit_ready(struct worker *w, struct error *e)
 /* More waits than this epoch has taken so far. */
 static bool is_behind(const struct worker *w)
 {
-	const struct log_ops *log = w->conf.log;
 	int64_t waiting = 0;
 	uint64_t taken = 0;
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		const struct task *t = w->tasks[i];
 		if (t->phase != PHASE_RUNNING)
 			continue;
-		int64_t end = log->high_watermark(w->session, t->topic, t->partition);
-		/* What is left may be control records, which are passed but never shown. */
-		if (end > t->next_offset && log->position(w->session, t->topic, t->partition) < end)
+		int64_t end = w->conf.log->high_watermark(w->session, t->topic, t->partition);
+		if (end > t->next_offset && !task_passed(t, end))
 			waiting += end - t->next_offset;
 		taken += t->counts.records - t->committed_counts.records;
 	}
@@ -176,8 +174,10 @@ static void step_end(struct worker *w, enum commit_step step)
 }
 
 /* One that took long, as when a broker stood still, counts for an interval. */
-static void took_note(struct commit *c, int64_t took_ns, int64_t interval_ns)
+static void took_note(struct worker *w, int64_t took_ns)
 {
+	struct commit *c = &w->commit;
+	int64_t interval_ns = w->conf.commit_ms * 1000000;
 	if (took_ns > interval_ns)
 		took_ns = interval_ns;
 	c->took_ns = c->took_ns ? (c->took_ns * TOOK_WEIGHT + took_ns) / (TOOK_WEIGHT + 1) : took_ns;
@@ -393,7 +393,7 @@ enum status commit_epoch(struct worker *w, struct error *e)
 	step_end(w, COMMIT_END);
 	epoch_committed(w, w->commit.step_from_ns - from);
 	step_end(w, COMMIT_KEEP);
-	took_note(&w->commit, w->commit.step_from_ns - from, w->conf.commit_ms * 1000000);
+	took_note(w, w->commit.step_from_ns - from);
 	slow_tell(w, from);
 	if (w->conf.log->producer_ambiguous(w->session)) {
 		failpoint_at(FP_EPOCH_REINIT);

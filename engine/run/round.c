@@ -38,8 +38,7 @@ static bool more_to_come(void *owner)
 		return true;
 	if (t->next_offset >= end || t->queue->next_offset >= end)
 		return false;
-	/* What is left may be control records, which are passed but never shown. */
-	return w->conf.log->position(w->session, t->topic, t->partition) < end;
+	return !task_passed(t, end);
 }
 
 static bool merges(const struct stage *st)

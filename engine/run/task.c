@@ -555,6 +555,12 @@ enum status task_idle(struct task *t, struct error *e)
 	return ST_OK;
 }
 
+bool task_passed(const struct task *t, int64_t end)
+{
+	const struct worker *w = t->worker;
+	return w->conf.log->position(w->session, t->topic, t->partition) >= end;
+}
+
 void task_rewind(struct task *t)
 {
 	round_void(t, false);

@@ -119,6 +119,10 @@ enum status task_process(struct task *t, const struct log_record *records, uint3
 /* Input is quiet: moves idle time, does what is due. ST_END: nothing was due. */
 enum status task_idle(struct task *t, struct error *e);
 
+/* Whether the client has passed all up to end: what the task has not taken before it are control
+ * records, which are never shown. */
+bool task_passed(const struct task *t, int64_t end);
+
 /* Position and time are those of the last commit again. */
 void task_rewind(struct task *t);
 /* Forgets the state in memory and starts the takeover again (Start 3-6). */

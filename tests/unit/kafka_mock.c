@@ -503,8 +503,6 @@ START_TEST(refused_before_taken)
 }
 END_TEST
 
-#define FETCH 1 /* number of the request */
-
 /* What retention took away is told: reading on from elsewhere would leave records out. */
 START_TEST(offset_that_is_gone)
 {

@@ -54,6 +54,7 @@ START_TEST(due)
 	struct worker w = {.conf = {.log = &log, .commit_ms = INTERVAL}, .tasks = tasks, .ntasks = 2};
 	t.counts.records = 1040;
 	t.committed_counts.records = 1000;
+	t.worker = &w;
 	w.commit.cut_ns = cases[_i].cut * MS;
 	w.commit.started_ns = cases[_i].started * MS;
 	w.commit.took_ns = cases[_i].took * MS;
